@@ -1,0 +1,1 @@
+"""vmsnap: snapshot groups of disks, NVRAM and virtual TPM for libvirt machines."""

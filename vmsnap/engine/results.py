@@ -1,0 +1,291 @@
+"""What the verbs are asked and what they answer: frozen values for `cli` to read in and print."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from vmsnap.model import (
+    Backup,
+    Capture,
+    Domain,
+    Group,
+    HostFileType,
+    ImageInfo,
+    LeftOutDisk,
+    Resource,
+)
+
+# --- what is asked -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """Options of `snapshot create` (and, without the disks' ones, of `backup create`)."""
+
+    name: str | None = None
+    description: str = ""
+    exclude: tuple[str, ...] = ()
+    without: frozenset[HostFileType] = frozenset()
+    replace: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevertRequest:
+    """Options of `group revert`."""
+
+    with_safety: bool = True
+    keep_definition: bool = False
+    allow_disk_changes: bool = False
+    drop_managed_save: bool = False
+    leave: frozenset[HostFileType] = frozenset()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """Options of `backup restore`; `only` empty means every type that the backup has."""
+
+    only: frozenset[HostFileType] = frozenset()
+    with_safety: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """Options of `undo`."""
+
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRequest:
+    """Options of `group delete`."""
+
+    with_children: bool = False
+    dry_run: bool = False
+
+
+# --- what is answered --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PartVerdict:
+    """Whether a snapshot would take one part of the machine, and if not, why not.
+
+    `name` is a disk's target, "nvram" or "tpm". `must_be_excluded` says that the create is refused
+    unless the part is left out by name; without it a part that is not taken is left out in peace.
+    """
+
+    name: str
+    is_taken: bool
+    reason: str | None = None
+    must_be_excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiskView:
+    """A disk of `vm show`: its chain, topmost first; `problem` if the chain cannot be read."""
+
+    target: str
+    device: str
+    source_type: str
+    path: Path | None
+    format: str | None
+    chain: tuple[ImageInfo, ...]
+    verdict: PartVerdict
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFileView:
+    """An NVRAM or TPM of `vm show`; sizes in bytes, None if the file does not exist yet."""
+
+    type: HostFileType
+    path: Path | None
+    size_bytes: int | None
+    verdict: PartVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """All of `vm show`, and a line of `vm list` (there without chains and sizes)."""
+
+    domain: Domain
+    disks: tuple[DiskView, ...]
+    host_files: tuple[HostFileView, ...]
+    notes: tuple[str, ...] = ()
+    """What would make a change unsafe: a managed-save image, foreign snapshots, checkpoints, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDisk:
+    """A disk of a group as it is shown."""
+
+    target: str
+    frozen_path: Path
+    active_path: Path
+    format: str
+    size_bytes: int
+    """Space that the frozen layer takes on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group as it is shown."""
+
+    group: Group
+    is_current: bool
+    disks: tuple[SnapshotDisk, ...]
+    size_bytes: int
+    """Space on disk: the frozen layers' allocated bytes and the captured host files."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupList:
+    """Groups of one domain or of several, oldest first; those of other hosts when asked."""
+
+    groups: tuple[GroupView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """What `snapshot create` did, or with `--dry-run` would do (then `group` is None)."""
+
+    domain_name: str
+    name: str
+    group: GroupView | None
+    disks: tuple[PartVerdict, ...]
+    captures: tuple[tuple[HostFileType, Capture], ...]
+    left_out: tuple[LeftOutDisk, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a group cannot be reverted; `kind` is damage or state."""
+
+    code: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCheck:
+    """The verdict on one group."""
+
+    group: Group
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether nothing stands against a revert."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class RevertResult:
+    """What `group revert` or `undo` did or would do.
+
+    `changes` are readable lines; `safety` is what was kept of the state that was left.
+    """
+
+    domain_name: str
+    target_name: str
+    safety: Resource | None
+    changes: tuple[str, ...]
+    is_done: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """The end of one disk of one deleted group; `code` and `message` say why it was not merged."""
+
+    group: str
+    target: str
+    merged: bool
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What `group delete` did or would do; `groups` are those asked for and taken along."""
+
+    domain_name: str
+    groups: tuple[str, ...]
+    results: tuple[MergeResult, ...]
+    changes: tuple[str, ...]
+    is_done: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every group is gone (a dry run is never complete)."""
+        return self.is_done and all(result.merged for result in self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupView:
+    """One row of `backup list`."""
+
+    resource: Resource
+    backup: Backup
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """What `backup create`, `restore` or `delete` did or would do."""
+
+    domain_name: str
+    name: str
+    rows: tuple[BackupView, ...]
+    changes: tuple[str, ...]
+    is_done: bool
+    safety: Resource | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """One verified backup row; `problem` is None if its content is whole."""
+
+    view: BackupView
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverResult:
+    """What became of one interrupted operation.
+
+    `outcome` is finished (it had committed), undone (it had not), fence_lifted (nothing was left
+    to do but that), busy, or waiting; `message` says why it waits, or what was done.
+    """
+
+    domain_id: str
+    domain_name: str | None
+    verb: str | None
+    started_at: datetime | None
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """A group in `group tree`, with those that stand on it, oldest first."""
+
+    view: GroupView
+    children: tuple["TreeNode", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTree:
+    """All of `group tree`: the roots, and whether the machine stands on no group at all."""
+
+    domain_name: str
+    roots: tuple[TreeNode, ...]
+    stands_on_nothing: bool
+    current_size_bytes: int = field(default=0)
+    """Space that the active layers take."""

@@ -1,0 +1,1 @@
+"""The steps that operations are made of, each with its undo, each repeatable."""

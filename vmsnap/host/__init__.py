@@ -1,0 +1,1 @@
+"""The KVM host: libvirt, domain XML, images, host files, locks and journal files."""

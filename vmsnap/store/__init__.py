@@ -1,0 +1,1 @@
+"""The database: schema, migrations, catalog of rows, contents by SHA-256."""
