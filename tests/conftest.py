@@ -1,0 +1,40 @@
+"""What every test gets: an environment without the caller's settings, and the meaning of `live`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ON_PRIVATE_HOST = os.environ.get("VMSNAP_TEST_HOST") == "private"
+MUST_RUN_LIVE = os.environ.get("VMSNAP_REQUIRE_LIVE") == "1"
+OF_THE_TEST_BED = frozenset({"VMSNAP_TEST_HOST", "VMSNAP_REQUIRE_LIVE", "VMSNAP_TEST_CACHE"})
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the caller's settings, and point every folder of a user at the test's own."""
+    for name in tuple(os.environ):
+        if name.startswith("VMSNAP_") and name not in OF_THE_TEST_BED:
+            monkeypatch.delenv(name)
+    for name in ("LIBVIRT_DEFAULT_URI", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    for name, folder in (
+        ("XDG_CONFIG_HOME", ".config"),
+        ("XDG_DATA_HOME", ".local/share"),
+        ("XDG_STATE_HOME", ".local/state"),
+        ("XDG_CACHE_HOME", ".cache"),
+        ("XDG_RUNTIME_DIR", "run"),
+    ):
+        monkeypatch.setenv(name, str(home / folder))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip live tests away from a private host; fail them where they are required."""
+    if item.get_closest_marker("live") is None or ON_PRIVATE_HOST:
+        return
+    message = "needs a private host: tests/live/private-host.sh pytest …, or make test"
+    if MUST_RUN_LIVE:
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
