@@ -1,1 +1,1 @@
-"""The database: schema, migrations, catalog of rows, contents by SHA-256."""
+"""The database: schema, migrations, the catalog of rows, and contents by SHA-256."""
