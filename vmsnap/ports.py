@@ -31,6 +31,7 @@ from vmsnap.model import (
     Operation,
     OperationId,
     Resource,
+    ResourceId,
 )
 
 
@@ -239,10 +240,15 @@ class HostFiles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A resource to be reserved: a group (then `group` is set) or a backup, with its contents."""
+    """A resource to be reserved: a group (then `group` is set) or a backup, with its contents.
+
+    `replaces` names a standalone backup of the same name that the committing change removes; the
+    draft takes over its name then, and not before.
+    """
 
     resource: Resource
     group: Group | None = None
+    replaces: ResourceId | None = None
 
 
 class Catalog(Protocol):
