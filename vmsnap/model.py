@@ -375,12 +375,17 @@ class CatalogChange:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """What `db status` shows: `url` has its password hidden, `revision` None means no schema."""
+    """What `db status` shows: `url` has its password hidden, `revision` None means no schema.
+
+    `identity` is a random UUID that the database got when it was made: one that was lost and made
+    anew under the same URL is another.
+    """
 
     url: str
     exists: bool
     revision: str | None
     expected: str
+    identity: str | None = None
 
     @property
     def is_current(self) -> bool:

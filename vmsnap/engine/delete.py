@@ -1,0 +1,162 @@
+"""The verb delete: end groups, and merge their layers away without changing what others read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.create import refuse_unsafe
+from vmsnap.engine.disks import require_no_other_users, require_space
+from vmsnap.engine.find import find_domain_id, pick_group
+from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
+from vmsnap.engine.results import DeleteRequest, DeleteResult, MergeResult
+from vmsnap.engine.revert import preview_operation
+from vmsnap.engine.steps.definition import Fence, LiftFence
+from vmsnap.engine.steps.merges import EndGroups, MergeLayers
+from vmsnap.engine.steps.rows import Commit, Finish, Reserve
+from vmsnap.engine.trees import read_tree
+from vmsnap.model import (
+    CatalogChange,
+    Domain,
+    Group,
+    GroupState,
+    JsonObject,
+    Operation,
+    ResourceId,
+)
+from vmsnap.ports import Ports
+
+VERB = "group delete"
+_MARGIN_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    domain: Domain
+    groups: tuple[Group, ...]
+    merges: tuple[tuple[str, Merge], ...]
+    kept: tuple[tuple[str, Kept], ...]
+
+
+def delete_groups(
+    ports: Ports, domain: str, groups: Sequence[str], request: DeleteRequest
+) -> DeleteResult:
+    """Delete groups of a domain that is shut off: these points only, unless `with_children`.
+
+    From the state DELETING on there is only forward. A disk that cannot be merged leaves its groups
+    in that state with their whole backup; the next delete of them goes on. Refused (nothing is
+    changed) while the domain runs, or while another machine uses a layer.
+    """
+    domain_id = find_domain_id(ports, domain)
+    if request.dry_run:
+        plan = _plan(ports, preview_operation(ports, domain_id, VERB), groups, request)
+        return _result(plan, None)
+    with changing(ports, domain_id, VERB) as operation:
+        plan = _plan(ports, operation, groups, request)
+        names = ", ".join(f"'{group.name}'" for group in plan.groups)
+        ports.reporter.step(f"deleting group {names} of domain '{plan.domain.name}'")
+        return _result(plan, execute(ports, operation, _steps(plan)))
+
+
+def _plan(
+    ports: Ports, operation: Operation, texts: Sequence[str], request: DeleteRequest
+) -> _Plan:
+    domain = ports.hypervisor.domain(operation.domain_id)
+    known = ports.catalog.groups(operation.host_id, domain.id)
+    chosen = {(group := pick_group(known, domain.name, text)).id: group for text in texts}
+    if request.with_children:
+        _add_children(chosen, known)
+    # A group that an earlier delete could not finish is not needed any more either.
+    chosen |= {group.id: group for group in known if group.state is GroupState.DELETING}
+    require_changeable(domain, "groups can only be deleted")
+    refuse_unsafe(ports, domain, "their images cannot be merged then")
+    named = {item.layer_id for group in known if group.id not in chosen for item in group.snapshots}
+    targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
+    merges: list[tuple[str, Merge]] = []
+    kept: list[tuple[str, Kept]] = []
+    for target in targets:
+        planned, stay = plan_merges(read_tree(ports, operation, domain, (target, named)))
+        merges += [(target, merge) for merge in planned]
+        kept += [(target, item) for item in stay]
+    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept))
+    _require_possible(ports, plan)
+    return plan
+
+
+def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:
+    # Parents are older than their children, and the list is oldest first.
+    for group in known:
+        if group.parent_id in chosen:
+            chosen[group.id] = group
+
+
+def _require_possible(ports: Ports, plan: _Plan) -> None:
+    touched = {}
+    for target, merge in plan.merges:
+        for node in (merge.layer, merge.child):
+            if node is not None:
+                touched[node.path] = target
+    require_no_other_users(ports, plan.domain.id, touched)
+    for _, merge in plan.merges:
+        written = merge.layer if merge.action is Action.COMMIT else merge.child
+        if written is not None:
+            room = max(written.virtual_size - written.allocated, 0)
+            needed = min(merge.moved_bytes, room) + _MARGIN_BYTES
+            require_space(ports.images, [written.path.parent], needed)
+
+
+def _steps(plan: _Plan) -> list[Step]:
+    ids = tuple(group.id for group in plan.groups)
+    steps: list[Step] = [Reserve(), Fence(), Commit(CatalogChange(deleting=ids))]
+    steps += [_merge_step(target, merge) for target, merge in plan.merges]
+    steps += [EndGroups(ids), LiftFence(), Finish()]
+    return steps
+
+
+def _merge_step(target: str, merge: Merge) -> MergeLayers:
+    victim = merge.child if merge.action is Action.COMMIT else merge.layer
+    return MergeLayers(
+        target=target,
+        action=merge.action,
+        layer_id=merge.layer.id,
+        child_id=merge.child.id if merge.child else None,
+        layer_path=merge.layer.path,
+        victim=victim.path if victim is not None and victim.is_ours else None,
+        stands_on=merge.stands_on,
+    )
+
+
+def _result(plan: _Plan, facts: JsonObject | None) -> DeleteResult:
+    return DeleteResult(
+        domain_name=plan.domain.name,
+        groups=tuple(group.name for group in plan.groups),
+        results=tuple(
+            _merge_result(group.name, item.target, facts)
+            for group in plan.groups
+            for item in group.snapshots
+        ),
+        changes=tuple(_words(target, merge) for target, merge in plan.merges),
+        is_done=facts is not None,
+        notes=tuple(
+            f"disk {target}: layer '{item.layer.path}' stays: {item.reason}"
+            for target, item in plan.kept
+        ),
+    )
+
+
+def _merge_result(group: str, target: str, facts: JsonObject | None) -> MergeResult:
+    fact = (facts or {}).get(f"unmerged:{target}")
+    if isinstance(fact, list):
+        code, message = fact
+        return MergeResult(group, target, merged=False, code=str(code), message=str(message))
+    return MergeResult(group, target, merged=facts is not None)
+
+
+def _words(target: str, merge: Merge) -> str:
+    layer = merge.layer.path
+    stays = "" if merge.layer.is_ours else " (vmsnap did not make it, so it stays)"
+    if merge.child is None:
+        return f"disk {target}: '{layer}' is dropped{stays}"
+    if merge.action is Action.COMMIT:
+        return f"disk {target}: '{merge.child.path}' is merged into '{layer}'"
+    return f"disk {target}: '{layer}' is merged into '{merge.child.path}'{stays}"

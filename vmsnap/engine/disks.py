@@ -1,0 +1,172 @@
+"""The disks of a domain in its layer tree: freezing what is active, naming overlays, users."""
+
+import os.path
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vmsnap.engine.assess import AssessedDisk
+from vmsnap.engine.steps.host_files import LayerWitness
+from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
+from vmsnap.model import DomainId, HostId, Layer, LayerId
+from vmsnap.ports import Images, Ports
+
+OVERLAY_BYTES = 1024 * 1024
+"""Free space asked for each new overlay: an empty qcow2 takes about 200 KiB."""
+
+_OUR_SUFFIX = re.compile(r"\.vmsnap-[0-9a-f]{12}$")
+_MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A disk's active layer as it will be when frozen.
+
+    `rows` are the layers to insert or replace, the frozen one last: more than one if somebody else
+    put layers on vmsnap's.
+    """
+
+    target: str
+    layer: Layer
+    rows: tuple[Layer, ...]
+
+    def witness(self) -> LayerWitness:
+        """Return what proves later that the layer has not been written to."""
+        if self.layer.facts is None:
+            message = f"layer '{self.layer.path}' has not been frozen"
+            raise ImageError(message)
+        return LayerWitness(self.layer.path, self.layer.facts)
+
+
+def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDisk) -> Frozen:
+    """Plan the freezing of a disk's active layer; nothing is changed.
+
+    Raises StateError if the disk writes into a layer that is frozen already.
+    """
+    target = disk.disk.target
+    known = {
+        _real(layer.path): layer
+        for layer in ports.catalog.layers(host_id, domain_id)
+        if layer.target == target
+    }
+    rows: list[Layer] = []
+    parent: Layer | None = None
+    for image in reversed(disk.chain):
+        path = disk.disk.path if image is disk.chain[0] and disk.disk.path else image.path
+        layer = known.get(_real(path))
+        is_top = image is disk.chain[0]
+        if layer is None and (is_top or parent is not None):
+            layer = Layer(
+                id=LayerId(ports.clock.new_id()),
+                host_id=host_id,
+                domain_id=domain_id,
+                target=target,
+                path=path,
+                format=image.format,
+                parent_id=parent.id if parent else None,
+                is_made_by_vmsnap=False,
+                is_active=False,
+            )
+        if layer is None:
+            continue
+        if is_top and layer.facts is not None:
+            message = f"disk {target} uses '{path}', which a group has frozen"
+            raise StateError(message, hint="give the disk its active layer back")
+        if layer.facts is None:
+            layer = replace(layer, is_active=False, facts=ports.images.facts(path))
+            rows.append(layer)
+        parent = layer
+    if parent is None or parent.facts is None:
+        message = f"the image of disk {target} is gone"
+        raise ImageError(message)
+    return Frozen(target, parent, tuple(rows))
+
+
+def overlay_on(ports: Ports, layer: Layer) -> Layer:
+    """Plan a new active layer on a frozen one: beside it, under a random name."""
+    layer_id = LayerId(ports.clock.new_id())
+    path = layer.path.parent / _overlay_name(layer.path, layer_id)
+    if ports.images.exists(path):
+        message = f"'{path}' exists already"
+        raise ImageError(message, hint="run the command again")
+    return Layer(
+        id=layer_id,
+        host_id=layer.host_id,
+        domain_id=layer.domain_id,
+        target=layer.target,
+        path=path,
+        format="qcow2",
+        parent_id=layer.id,
+        is_made_by_vmsnap=True,
+        is_active=True,
+    )
+
+
+def require_space(images: Images, folders: Iterable[Path], each_bytes: int = OVERLAY_BYTES) -> None:
+    """Refuse if a folder cannot take one new file of `each_bytes` for each time it is named."""
+    wanted: dict[Path, int] = {}
+    for folder in folders:
+        wanted[folder] = wanted.get(folder, 0) + each_bytes
+    for folder, size in wanted.items():
+        free = images.free_bytes(folder)
+        if free < size:
+            message = f"'{folder}' has {free} bytes free, {size} are needed"
+            raise NoSpaceError(message, hint=f"df -h {folder}")
+
+
+def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Path, str]) -> None:
+    """Refuse if a disk of another domain, or another disk of this one, stands on these files.
+
+    `paths` names for each file the target that may use it. The inactive XML has no chain, so each
+    disk's chain is read from the images. Users that no domain of this host names cannot be known.
+    """
+    wanted = {_real(path): target for path, target in paths.items()}
+    for definition in ports.hypervisor.definitions():
+        for disk in definition.disks:
+            if disk.path is None or disk.source_type not in {"file", "block"}:
+                continue
+            for used in _chain_paths(ports.images, disk.path, disk.format):
+                allowed = wanted.get(used)
+                if allowed is None or (definition.id == domain_id and disk.target == allowed):
+                    continue
+                message = (
+                    f"'{used}' is used by disk {disk.target} of domain '{definition.name}' too"
+                )
+                raise InUseError(message, hint=f"vmsnap vm show {definition.name}")
+
+
+def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
+    """Refuse chains that libvirt could not start with one layer more; return warnings."""
+    limit = ports.hypervisor.max_chain_depth()
+    notes = []
+    for disk in disks:
+        depth = len(disk.chain) + 1
+        hint = "delete groups that are not needed any more: vmsnap group delete"
+        if depth > limit:
+            message = (
+                f"disk {disk.disk.target} has {depth - 1} layers; libvirt starts {limit} at most"
+            )
+            raise StateError(message, hint=hint)
+        if depth > min(limit * 3 // 4, 100):
+            notes.append(f"disk {disk.disk.target} has {depth} layers of at most {limit}")
+    return tuple(notes)
+
+
+def _chain_paths(images: Images, path: Path, format_: str | None) -> tuple[Path, ...]:
+    try:
+        return tuple(_real(image.path) for image in images.chain(path, format_))
+    except ImageError:
+        # A broken chain of somebody else must not hide that its top is in use.
+        return (_real(path),)
+
+
+def _overlay_name(image: Path, layer_id: LayerId) -> str:
+    suffix = f".vmsnap-{layer_id.replace('-', '')[:12]}.qcow2"
+    stem = _OUR_SUFFIX.sub("", image.stem)
+    room = _MAX_NAME_BYTES - len(suffix)
+    return os.fsdecode(os.fsencode(stem)[:room].decode(errors="ignore").encode()) + suffix
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

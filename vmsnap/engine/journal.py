@@ -1,0 +1,193 @@
+"""The journal: how the steps of an operation are run, and how they are taken back or finished.
+
+An operation is a list of steps, planned before anything is changed and written to the journal as a
+whole. One of them is the commit. If the run ends early, by an error, a signal, a kill or a power
+cut, `settle` takes back what may have been done before the commit, in reverse order, or finishes
+what follows it. An exception and `vmsnap recover` run the same `settle`.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from vmsnap.engine.codec import from_json, to_json
+from vmsnap.errors import HostFileError, LeftChangedError, VmsnapError
+from vmsnap.model import Digest, DomainId, JsonObject, Operation
+from vmsnap.ports import Draft, Ports
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over the steps of an operation, first or repeated.
+
+    `facts` is what finished steps reported, kept in the journal for an undo. `drafts` and
+    `contents` exist only in the first run: nothing that is repeated needs them. `is_interrupted`
+    asks steps that can stop half-way to do so.
+    """
+
+    ports: Ports
+    operation: Operation
+    facts: JsonObject = field(default_factory=dict)
+    drafts: Sequence[Draft] = ()
+    contents: Mapping[Digest, bytes] = field(default_factory=dict)
+    is_interrupted: bool = False
+
+
+class Step(Protocol):
+    """One change, small enough to be repeated or taken back as a whole.
+
+    `do` of a step behind the commit, and every `undo`, can be run again after a crash in their
+    middle; `undo` copes with a `do` that never began.
+    """
+
+    kind: ClassVar[str]
+    is_commit: ClassVar[bool]
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Change something; return facts that the undo or a later step needs."""
+
+    def undo(self, run: Run) -> None:
+        """Take the change back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An operation as its journal tells it."""
+
+    operation: Operation
+    steps: tuple[Step, ...]
+    done: int
+    facts: JsonObject
+    database: str
+    database_identity: str | None
+
+
+def execute(
+    ports: Ports,
+    operation: Operation,
+    steps: Sequence[Step],
+    *,
+    drafts: Sequence[Draft] = (),
+    contents: Mapping[Digest, bytes] | None = None,
+) -> JsonObject:
+    """Run all steps, or leave the host as it was; return the facts.
+
+    Whatever ends the run early is raised again after it was settled: with the attribute
+    `vmsnap_changed` telling whether the operation took effect. An expected error behind the commit
+    is swallowed if the rest could be finished. LeftChangedError means that settling failed.
+    """
+    run = Run(ports, operation, drafts=drafts, contents=contents or {})
+    done = 0
+    try:
+        ports.journals.start(operation.domain_id, _header(ports, operation, steps))
+        for step in steps:
+            _do(run, step, done)
+            done += 1
+    except BaseException as error:  # a signal must be settled too
+        run.is_interrupted = not isinstance(error, Exception)
+        committed = _settle_after(error, run, steps, done)
+        error.vmsnap_changed = committed  # type: ignore[attr-defined] # read where errors are shown
+        if not (committed and isinstance(error, VmsnapError)):
+            raise
+        ports.reporter.warn(f"{error.message}; finished at the second try")
+    ports.journals.remove(operation.domain_id)
+    return run.facts
+
+
+def settle(run: Run, steps: Sequence[Step], done: int) -> bool:
+    """Finish a committed operation or take back one that is not; tell which: True is finished.
+
+    Nothing is changed unless the database answers: only it knows whether a commit that was begun
+    took place.
+    """
+    run.ports.catalog.ping()
+    commit = next(index for index, step in enumerate(steps) if step.is_commit)
+    if done > commit or (done == commit and run.ports.catalog.was_committed(run.operation.id)):
+        for index in range(max(done, commit + 1), len(steps)):
+            _do(run, steps[index], index)
+        return True
+    for step in reversed(steps[: done + 1]):
+        log.info("taking back %s", step.kind)
+        step.undo(run)
+    return False
+
+
+def load(ports: Ports, domain_id: DomainId, kinds: Mapping[str, type[Step]]) -> Interrupted | None:
+    """Read the journal of a domain; None if there is none.
+
+    `kinds` are the steps that this program knows. Raises HostFileError if the journal was written
+    by a program that knew others.
+    """
+    entries = ports.journals.load(domain_id)
+    if not entries:
+        return None
+    header = entries[0]
+    steps = [_object(item) for item in _list(header["steps"])]
+    if header.get("format") != FORMAT or any(step["kind"] not in kinds for step in steps):
+        message = f"the journal of domain '{domain_id}' was written by another version"
+        raise HostFileError(message, hint="use the version of vmsnap that wrote it")
+    facts: JsonObject = {}
+    for entry in entries[1:]:
+        facts.update(_object(entry["facts"]))
+    return Interrupted(
+        operation=from_json(Operation, _object(header["operation"])),
+        steps=tuple(from_json(kinds[str(step["kind"])], _object(step["fields"])) for step in steps),
+        done=len(entries) - 1,
+        facts=facts,
+        database=str(header["database"]),
+        database_identity=_text(header["database_identity"]),
+    )
+
+
+def _do(run: Run, step: Step, index: int) -> None:
+    log.info("doing %s", step.kind)
+    facts = step.do(run) or {}
+    run.facts.update(facts)
+    run.ports.journals.append(run.operation.domain_id, {"done": index, "facts": facts})
+
+
+def _settle_after(error: BaseException, run: Run, steps: Sequence[Step], done: int) -> bool:
+    log.info("settling after %s", type(error).__name__)
+    try:
+        committed = settle(run, steps, done)
+    except VmsnapError as second:
+        first = error.message if isinstance(error, VmsnapError) else type(error).__name__
+        message = f"{first}; and then it could not be settled: {second.message}"
+        raise LeftChangedError(message, hint="vmsnap recover") from error
+    if not committed:
+        run.ports.journals.remove(run.operation.domain_id)
+    return committed
+
+
+def _header(ports: Ports, operation: Operation, steps: Sequence[Step]) -> JsonObject:
+    status = ports.catalog.status()
+    return {
+        "format": FORMAT,
+        "operation": to_json(operation),
+        "database": status.url,
+        "database_identity": status.identity,
+        "steps": [{"kind": step.kind, "fields": to_json(step)} for step in steps],
+    }
+
+
+def _object(value: object) -> JsonObject:
+    if not isinstance(value, dict):
+        message = "the journal is damaged"
+        raise HostFileError(message)
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        message = "the journal is damaged"
+        raise HostFileError(message)
+    return value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

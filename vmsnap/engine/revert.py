@@ -1,0 +1,104 @@
+"""The verb revert: bring back exactly the machine that a group holds, or change nothing."""
+
+from collections.abc import Sequence
+
+from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
+from vmsnap.engine.create import refuse_unsafe
+from vmsnap.engine.find import find_domain_id, find_group
+from vmsnap.engine.journal import execute
+from vmsnap.engine.results import Reason, RevertRequest, RevertResult
+from vmsnap.engine.returning import Goal, Way, plan_way
+from vmsnap.errors import NotAvailableError
+from vmsnap.model import Domain, DomainId, Group, Operation, OperationId
+from vmsnap.ports import Ports
+
+VERB = "group revert"
+
+
+def revert_group(ports: Ports, domain: str, group: str, request: RevertRequest) -> RevertResult:
+    """Put a domain that is shut off back to a group.
+
+    What it is now is kept first as a safety group, unless that is renounced. Refused (nothing is
+    changed) while it runs, and for every reason that `check_group` finds and the request does not
+    overrule. Any later failure is taken back.
+    """
+    domain_id = find_domain_id(ports, domain)
+    if request.dry_run:
+        operation = preview_operation(ports, domain_id, VERB)
+        found, goal, way = _plan(ports, operation, group, request)
+        return _result(found, goal, way, is_done=False)
+    with changing(ports, domain_id, VERB) as operation:
+        found, goal, way = _plan(ports, operation, group, request)
+        ports.reporter.step(f"reverting domain '{found.name}' to group '{goal.group.name}'")
+        execute(ports, operation, way.steps, drafts=way.drafts, contents=way.contents)
+        return _result(found, goal, way, is_done=True)
+
+
+def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:
+    """Make an operation that is only planned, never run."""
+    return Operation(
+        id=OperationId(ports.clock.new_id()),
+        verb=verb,
+        host_id=ports.hypervisor.host_id(),
+        domain_id=domain_id,
+        domain_name="",
+        started_at=ports.clock.now(),
+    )
+
+
+def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -> None:
+    """Refuse with the first reason; say which flag would overrule it, if one does."""
+    if not reasons:
+        return
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    message = f"group '{group.name}' of domain '{domain.name}': {reasons[0].message}{more}"
+    hint = f"vmsnap group check {domain.name} {group.name}"
+    if all(reason.code in DISK_CHANGES for reason in reasons):
+        hint = "--allow-disk-changes goes on; --dry-run says what it would mean for each disk"
+    raise NotAvailableError(message, hint=hint)
+
+
+def _plan(
+    ports: Ports, operation: Operation, group_text: str, request: RevertRequest
+) -> tuple[Domain, Goal, Way]:
+    domain = ports.hypervisor.domain(operation.domain_id)
+    group = find_group(ports, domain, group_text)
+    require_changeable(
+        domain,
+        "it can only be reverted",
+        with_managed_save=request.drop_managed_save,
+    )
+    refuse_unsafe(ports, domain, "they would not fit the disks any more")
+    reasons = [
+        reason
+        for reason in check_group(ports, domain, group).reasons
+        if reason.kind != STATE and not _is_overruled(reason, request)
+    ]
+    require_available(domain, group, reasons)
+    goal = Goal(
+        group=group,
+        keep_definition=request.keep_definition,
+        with_safety=request.with_safety,
+        leave=request.leave,
+        drop_managed_save=request.drop_managed_save,
+        ends_group=False,
+        current_id=group.id,
+    )
+    return domain, goal, plan_way(ports, operation, domain, goal)
+
+
+def _is_overruled(reason: Reason, request: RevertRequest) -> bool:
+    if reason.code in DISK_CHANGES:
+        return request.allow_disk_changes
+    return any(reason.code.startswith(f"{type_.value}_") for type_ in request.leave)
+
+
+def _result(domain: Domain, goal: Goal, way: Way, *, is_done: bool) -> RevertResult:
+    return RevertResult(
+        domain_name=domain.name,
+        target_name=goal.group.name,
+        safety=way.drafts[0].resource if way.drafts else None,
+        changes=way.changes,
+        is_done=is_done,
+    )

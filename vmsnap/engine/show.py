@@ -1,0 +1,98 @@
+"""The reading verbs on domains: what a machine is made of, and what a snapshot would take."""
+
+from vmsnap.engine.assess import AssessedDisk, assess_disks, left_out_by_kind
+from vmsnap.engine.capture import verdict_on
+from vmsnap.engine.find import find_domain
+from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
+from vmsnap.errors import DomainNotFoundError, HostFileError
+from vmsnap.model import Domain, HostFileType
+from vmsnap.ports import HostFileSpec, Ports
+
+
+def list_domains(ports: Ports) -> tuple[DomainView, ...]:
+    """Look at all domains, without reading images or host files."""
+    views = []
+    for summary in ports.hypervisor.domains():
+        try:
+            domain = ports.hypervisor.domain(summary.id)
+        except DomainNotFoundError:
+            # It went away between the list and the look.
+            continue
+        disks = tuple(
+            DiskView(
+                target=disk.target,
+                device=disk.device,
+                source_type=disk.source_type,
+                path=domain.active_paths.get(disk.target, disk.path),
+                format=disk.format,
+                chain=(),
+                verdict=PartVerdict(
+                    disk.target,
+                    is_taken=left_out_by_kind(disk) is None,
+                    reason=left_out_by_kind(disk),
+                ),
+            )
+            for disk in domain.definition.disks
+        )
+        files = tuple(_host_file(domain, type_) for type_ in HostFileType)
+        views.append(DomainView(domain, disks, files, _notes(domain)))
+    return tuple(views)
+
+
+def show_domain(ports: Ports, domain: str) -> DomainView:
+    """Look at one domain: chains, sizes, and for each part whether a snapshot would take it."""
+    found = find_domain(ports, domain)
+    disks = tuple(
+        _disk(found, assessed) for assessed in assess_disks(ports.images, found.definition)
+    )
+    files = tuple(_measured(ports, _host_file(found, type_)) for type_ in HostFileType)
+    return DomainView(found, disks, files, _notes(found))
+
+
+def _disk(domain: Domain, assessed: AssessedDisk) -> DiskView:
+    disk = assessed.disk
+    return DiskView(
+        target=disk.target,
+        device=disk.device,
+        source_type=disk.source_type,
+        path=domain.active_paths.get(disk.target, disk.path),
+        format=disk.format,
+        chain=assessed.chain,
+        verdict=assessed.verdict,
+    )
+
+
+def _host_file(domain: Domain, type_: HostFileType) -> HostFileView:
+    definition = domain.definition
+    part = definition.nvram if type_ is HostFileType.NVRAM else definition.tpm
+    path = part.path if part is not None else None
+    return HostFileView(type_, path, None, verdict_on(definition, type_))
+
+
+def _measured(ports: Ports, view: HostFileView) -> HostFileView:
+    if view.path is None or not view.verdict.is_taken:
+        return view
+    try:
+        reading = ports.host_files.read(HostFileSpec(view.type, view.path))
+    except HostFileError as error:
+        verdict = PartVerdict(
+            view.type.value, is_taken=False, reason=error.message, must_be_excluded=True
+        )
+        return HostFileView(view.type, view.path, None, verdict)
+    size = len(reading.content) if reading is not None else None
+    return HostFileView(view.type, view.path, size, view.verdict)
+
+
+def _notes(domain: Domain) -> tuple[str, ...]:
+    notes = []
+    if domain.definition.is_fenced:
+        notes.append("fenced by an interrupted operation: vmsnap recover")
+    if domain.has_managed_save:
+        notes.append("has a managed-save image: no snapshot, no revert until it is gone")
+    if domain.block_jobs:
+        notes.append(f"has a block job: {', '.join(domain.block_jobs)}")
+    if domain.checkpoints:
+        notes.append(f"has libvirt checkpoints: {', '.join(domain.checkpoints)}")
+    if domain.foreign_snapshots:
+        notes.append(f"has libvirt snapshots: {', '.join(domain.foreign_snapshots)}")
+    return tuple(notes)

@@ -1,0 +1,183 @@
+"""Steps on host files: prove that they did not move, stage new ones, exchange, discard."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar
+
+from vmsnap.engine.journal import Run
+from vmsnap.engine.steps.look import require_off
+from vmsnap.errors import ContentError, HostFileChangedError, HostFileError, ImageError
+from vmsnap.model import Digest, FileMeta, FrozenFacts, HostFileType, JsonObject
+from vmsnap.ports import FileIdentity, HostFileSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a host file looked like when it was captured; `signature` None: it was not there."""
+
+    type: HostFileType
+    path: Path
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWitness:
+    """What a layer's file looked like when it was frozen."""
+
+    path: Path
+    facts: FrozenFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmUnchanged:
+    """Prove that host files and layers are still what was captured, and the domain still off."""
+
+    kind: ClassVar[str] = "confirm_unchanged"
+    is_commit: ClassVar[bool] = False
+    host_files: tuple[Witness, ...]
+    layers: tuple[LayerWitness, ...]
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Compare all of them again."""
+        require_off(run)
+        for witness in self.host_files:
+            reading = run.ports.host_files.read(HostFileSpec(witness.type, witness.path))
+            if (reading.signature if reading else None) != witness.signature:
+                message = f"'{witness.path}' changed in the meantime"
+                raise HostFileChangedError(message, hint="run the command again")
+        for layer in self.layers:
+            if run.ports.images.facts(layer.path) != layer.facts:
+                message = f"image '{layer.path}' changed in the meantime"
+                raise ImageError(message, hint="run the command again")
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Nothing: it only looks."""
+
+
+class Swap(Enum):
+    """How a staged host file takes the place of the live one."""
+
+    EXCHANGE = "exchange"
+    PLACE = "place"
+    SET_ASIDE = "set_aside"
+
+
+@dataclass(frozen=True, slots=True)
+class StageHostFile:
+    """Write a content beside the live host file, under a name of this operation."""
+
+    kind: ClassVar[str] = "stage_host_file"
+    is_commit: ClassVar[bool] = False
+    type: HostFileType
+    path: Path
+    staged: Path
+    digest: Digest
+    meta: FileMeta
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Write it; tell its inode, by which the undo knows which of the two it is."""
+        content = run.ports.catalog.content(self.digest)
+        spec = HostFileSpec(self.type, self.path)
+        identity = run.ports.host_files.stage(spec, self.staged, content, self.meta)
+        return {f"staged:{self.type.value}": [identity.device, identity.inode]}
+
+    def undo(self, run: Run) -> None:
+        """Remove what was staged; never the live file that an exchange left under its name."""
+        staged = _staged_identity(run, self.type)
+        found = run.ports.host_files.identity(self.staged)
+        if found is None:
+            return
+        if staged is not None and found != staged:
+            message = f"'{self.staged}' is not what vmsnap staged"
+            raise HostFileError(message)
+        run.ports.host_files.discard(HostFileSpec(self.type, self.path), self.staged)
+
+
+@dataclass(frozen=True, slots=True)
+class SwapHostFile:
+    """Let a staged host file take the place of the live one, or set the live one aside.
+
+    `digest` is what the live file has to read as afterwards, None if it has to be gone. `live` is
+    the inode of the live file as it was planned.
+    """
+
+    kind: ClassVar[str] = "swap_host_file"
+    is_commit: ClassVar[bool] = False
+    type: HostFileType
+    path: Path
+    staged: Path
+    how: Swap
+    digest: Digest | None
+    live: FileIdentity | None
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Swap, then read back what is live now."""
+        require_off(run)
+        files = run.ports.host_files
+        if self.how is Swap.EXCHANGE:
+            files.exchange(self.path, self.staged)
+        elif self.how is Swap.PLACE:
+            files.rename(self.staged, self.path)
+        else:
+            files.rename(self.path, self.staged)
+        reading = files.read(HostFileSpec(self.type, self.path))
+        if (reading.digest if reading else None) != self.digest:
+            message = f"'{self.path}' does not read as what was written"
+            raise ContentError(message)
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Swap back, if the swap took place."""
+        if self.how is Swap.SET_ASIDE:
+            self._bring_back(run)
+            return
+        files = run.ports.host_files
+        live = files.identity(self.path)
+        if live is None or live != _staged_identity(run, self.type):
+            return
+        require_off(run)
+        if self.how is Swap.EXCHANGE:
+            files.exchange(self.path, self.staged)
+        else:
+            files.rename(self.path, self.staged)
+
+    def _bring_back(self, run: Run) -> None:
+        files = run.ports.host_files
+        aside = files.identity(self.staged)
+        if aside is not None and aside == self.live:
+            require_off(run)
+            if files.identity(self.path) is None:
+                files.rename(self.staged, self.path)
+                return
+            # A start that failed on the fence has made a new NVRAM from its template.
+            files.exchange(self.staged, self.path)
+        files.discard(HostFileSpec(self.type, self.path), self.staged)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardHostFile:
+    """Remove the host file that was replaced: its bytes are in the catalog (behind the commit)."""
+
+    kind: ClassVar[str] = "discard_host_file"
+    is_commit: ClassVar[bool] = False
+    type: HostFileType
+    path: Path
+    staged: Path
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Remove it if it is there."""
+        run.ports.host_files.discard(HostFileSpec(self.type, self.path), self.staged)
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Nothing: it stands behind the commit."""
+
+
+def _staged_identity(run: Run, type_: HostFileType) -> FileIdentity | None:
+    fact = run.facts.get(f"staged:{type_.value}")
+    if not isinstance(fact, list):
+        return None
+    device, inode = fact
+    return FileIdentity(int(str(device)), int(str(inode)))

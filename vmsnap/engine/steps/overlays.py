@@ -1,0 +1,142 @@
+"""Steps that make overlays, switch disks to them, and drop layers that nothing needs."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from vmsnap.engine.journal import Run
+from vmsnap.engine.steps.look import look, look_if_defined
+from vmsnap.errors import DomainRunningError, ImageError, ImageExistsError, InUseError, LibvirtError
+from vmsnap.model import Domain, DomainState, JsonObject
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOverlay:
+    """Make one overlay; its name is new and random."""
+
+    kind: ClassVar[str] = "make_overlay"
+    is_commit: ClassVar[bool] = False
+    path: Path
+    backing: Path
+    backing_format: str
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Make the overlay; never over an existing file."""
+        try:
+            run.ports.images.create_overlay(self.path, self.backing, self.backing_format)
+        except ImageExistsError:
+            run.facts[f"foreign:{self.path}"] = True
+            raise
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Remove the overlay, unless it is somebody else's or in use."""
+        if run.facts.get(f"foreign:{self.path}") or not run.ports.images.exists(self.path):
+            return
+        if not self._is_ours(run):
+            run.ports.reporter.warn(f"'{self.path}' is not vmsnap's and was left alone")
+            return
+        domain = look_if_defined(run)
+        if domain is not None and self.path in _paths_in_use(domain):
+            message = f"the domain still uses '{self.path}'"
+            raise InUseError(message)
+        run.ports.images.remove_overlay(self.path)
+
+    def _is_ours(self, run: Run) -> bool:
+        try:
+            return run.ports.images.info(self.path, "qcow2").backing_path == self.backing
+        except ImageError:
+            # A kill in the middle of qemu-img create leaves a file without a whole header.
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchDisks:
+    """Make the domain use its new overlays, by one call of libvirt.
+
+    `bases` names for each target the path and format that it used before.
+    """
+
+    kind: ClassVar[str] = "switch_disks"
+    is_commit: ClassVar[bool] = False
+    overlays: Mapping[str, Path]
+    bases: Mapping[str, tuple[Path, str]]
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Switch; after an error believe what the domain really uses, not the error."""
+        failure: LibvirtError | None = None
+        try:
+            run.ports.hypervisor.switch_disks(run.operation.domain_id, self.overlays)
+        except LibvirtError as error:
+            failure = error
+        domain = look(run)
+        behind = [
+            target
+            for target, path in self.overlays.items()
+            if domain.active_paths.get(target) != path
+        ]
+        if behind and failure is not None:
+            raise failure
+        if behind:
+            message = f"libvirt did not switch disk {', '.join(behind)}"
+            raise LibvirtError(message)
+        if domain.state is not DomainState.SHUT_OFF:
+            message = f"domain '{domain.name}' was started in the meantime"
+            raise DomainRunningError(message, hint=f"virsh shutdown {domain.name}")
+        if failure is not None:
+            log.warning("libvirt reported a failure after it had switched all disks")
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Make the domain use its former layers; a running one by active commit and pivot."""
+        domain = look_if_defined(run)
+        if domain is None:
+            return
+        switched = [
+            target
+            for target, path in self.overlays.items()
+            if path in (domain.active_paths.get(target), _inactive_path(domain, target))
+        ]
+        if not switched:
+            return
+        if domain.state is not DomainState.SHUT_OFF:
+            for target in switched:
+                if domain.active_paths.get(target) == self.overlays[target]:
+                    run.ports.hypervisor.commit_active(domain.id, target, self.bases[target][0])
+            domain = look(run)
+        sources = {target: self.bases[target] for target in switched}
+        run.ports.hypervisor.define(run.ports.definitions.with_sources(domain.xml, sources))
+
+
+@dataclass(frozen=True, slots=True)
+class DropLayer:
+    """Unlink a layer that vmsnap made and that nothing stands on any more (behind the commit)."""
+
+    kind: ClassVar[str] = "drop_layer"
+    is_commit: ClassVar[bool] = False
+    path: Path
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Unlink it, unless the domain uses it after all."""
+        domain = look_if_defined(run)
+        if domain is not None and self.path in _paths_in_use(domain):
+            run.ports.reporter.warn(f"'{self.path}' is in use and was left in place")
+            return None
+        run.ports.images.remove_overlay(self.path)
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Nothing: it stands behind the commit."""
+
+
+def _paths_in_use(domain: Domain) -> set[Path]:
+    inactive = {disk.path for disk in domain.definition.disks if disk.path is not None}
+    return inactive | set(domain.active_paths.values())
+
+
+def _inactive_path(domain: Domain, target: str) -> Path | None:
+    return next((disk.path for disk in domain.definition.disks if disk.target == target), None)

@@ -1,0 +1,94 @@
+"""Reading the layer tree of one disk: the catalog's rows beside what the images say."""
+
+import os.path
+from collections.abc import Collection
+from pathlib import Path
+
+from vmsnap.engine.layers import Node
+from vmsnap.errors import ImageError, StateError
+from vmsnap.model import Domain, ImageInfo, Layer, LayerId, Operation
+from vmsnap.ports import Ports
+
+
+def read_tree(
+    ports: Ports,
+    operation: Operation,
+    domain: Domain,
+    disk: tuple[str, Collection[LayerId]],
+) -> tuple[Node, ...]:
+    """Read the tree of one disk: its target, and the layers that a staying group names.
+
+    Raises StateError where the images or the domain differ from what is recorded, so that a merge
+    would not do what is meant.
+    """
+    target, named = disk
+    layers = {
+        layer.id: layer
+        for layer in ports.catalog.layers(operation.host_id, domain.id)
+        if layer.target == target
+    }
+    _require_known_top(ports, domain, target, tuple(layers.values()))
+    in_use = domain.active_paths.get(target)
+    nodes = []
+    for layer in layers.values():
+        info = _info(ports, layer)
+        parent = layers.get(layer.parent_id) if layer.parent_id else None
+        _require_recorded_parent(layer, parent, info)
+        nodes.append(_node(layer, info, named, is_in_use=layer.path == in_use))
+    return tuple(nodes)
+
+
+def _node(
+    layer: Layer, info: ImageInfo | None, named: Collection[LayerId], *, is_in_use: bool
+) -> Node:
+    below = None
+    if info is not None and layer.parent_id is None and info.backing_path is not None:
+        below = (info.backing_path, info.backing_format or "raw")
+    return Node(
+        id=layer.id,
+        parent_id=layer.parent_id,
+        path=layer.path,
+        format=layer.format,
+        is_ours=layer.is_made_by_vmsnap,
+        is_active=layer.is_active,
+        is_named=layer.id in named,
+        virtual_size=info.virtual_size_bytes if info else 0,
+        allocated=info.allocated_bytes if info else 0,
+        is_missing=info is None,
+        is_detached=layer.is_active and not is_in_use,
+        below=below,
+    )
+
+
+def _require_known_top(
+    ports: Ports, domain: Domain, target: str, layers: tuple[Layer, ...]
+) -> None:
+    top = domain.active_paths.get(target)
+    if top is None or any(layer.is_active and layer.path == top for layer in layers):
+        return
+    ours = {_real(layer.path) for layer in layers}
+    disk = next(item for item in domain.definition.disks if item.target == target)
+    if any(_real(image.path) in ours for image in ports.images.chain(top, disk.format)):
+        message = f"disk {target} of domain '{domain.name}' uses '{top}', which vmsnap did not make"
+        raise StateError(message, hint=f"vmsnap snapshot create {domain.name} takes it in")
+
+
+def _require_recorded_parent(layer: Layer, parent: Layer | None, info: ImageInfo | None) -> None:
+    if info is None or parent is None:
+        return
+    if info.backing_path is None or _real(info.backing_path) != _real(parent.path):
+        message = f"'{layer.path}' stands on '{info.backing_path}', not on '{parent.path}'"
+        raise StateError(message)
+
+
+def _info(ports: Ports, layer: Layer) -> ImageInfo | None:
+    if not ports.images.exists(layer.path):
+        return None
+    try:
+        return ports.images.info(layer.path, layer.format)
+    except ImageError as error:
+        raise StateError(error.message) from error
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

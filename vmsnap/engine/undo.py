@@ -1,0 +1,172 @@
+"""The verb undo: take the last revert or restore of a domain back."""
+
+from dataclasses import replace
+
+from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
+from vmsnap.engine.create import refuse_unsafe
+from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.groups import local_time
+from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.restore import plan_restore
+from vmsnap.engine.results import RevertResult, UndoRequest
+from vmsnap.engine.returning import Goal, can_end, plan_way
+from vmsnap.engine.revert import preview_operation, require_available
+from vmsnap.errors import UndoRefusedError
+from vmsnap.model import (
+    Capture,
+    Digest,
+    Domain,
+    Group,
+    HostFileType,
+    Operation,
+    Resource,
+)
+from vmsnap.ports import Draft, Ports
+
+VERB = "undo"
+
+_Plan = tuple[RevertResult, tuple[Step, ...], tuple[Draft, ...], dict[Digest, bytes]]
+
+
+def undo_last(ports: Ports, domain: str, request: UndoRequest) -> RevertResult:
+    """Bring back what the last revert, restore or undo of a domain kept.
+
+    What it is now is kept in turn, so an undo can be undone. Refused if nothing was kept, and if
+    groups were made since, unless `force`.
+    """
+    domain_id = find_domain_id(ports, domain)
+    if request.dry_run:
+        return _plan(ports, preview_operation(ports, domain_id, VERB), request)[0]
+    with changing(ports, domain_id, VERB) as operation:
+        result, steps, drafts, contents = _plan(ports, operation, request)
+        ports.reporter.step(f"undoing on domain '{result.domain_name}': {result.target_name}")
+        execute(ports, operation, steps, drafts=drafts, contents=contents)
+        return replace(result, is_done=True)
+
+
+def _plan(ports: Ports, operation: Operation, request: UndoRequest) -> _Plan:
+    domain = ports.hypervisor.domain(operation.domain_id)
+    record = ports.catalog.record(operation.host_id, domain.id)
+    resources = ports.catalog.resources(operation.host_id, domain.id)
+    safety = next(
+        (item for item in resources if record is not None and item.id == record.safety_id), None
+    )
+    if safety is None:
+        message = f"domain '{domain.name}' has no revert or restore that could be undone"
+        raise UndoRefusedError(message, hint=f"vmsnap group list {domain.name}")
+    groups = ports.catalog.groups(operation.host_id, domain.id)
+    if not request.force:
+        _require_no_later(domain, safety, groups)
+    group = next((item for item in groups if item.id == safety.id), None)
+    if group is None:
+        return _plan_backup(ports, operation, safety)
+    return _plan_group(ports, operation, domain, (group, groups))
+
+
+def _require_no_later(domain: Domain, safety: Resource, groups: tuple[Group, ...]) -> None:
+    later = [
+        group
+        for group in groups
+        if group.id != safety.id and group.resource.created_at > safety.created_at
+    ]
+    if later:
+        message = (
+            f"group '{later[-1].name}' of domain '{domain.name}' was made after the state that"
+            f" undo would leave ({local_time(safety.created_at)})"
+        )
+        raise UndoRefusedError(message, hint="--force undoes all the same; the group stays")
+
+
+def _plan_backup(ports: Ports, operation: Operation, safety: Resource) -> _Plan:
+    types = frozenset(
+        backup.type
+        for backup in safety.backups
+        if backup.capture in {Capture.CAPTURED, Capture.ABSENT}
+    )
+    plan = plan_restore(ports, operation, safety, types, with_safety=True, ends=safety.id)
+    result = RevertResult(
+        domain_name=plan.domain.name,
+        target_name=safety.name,
+        safety=plan.drafts[0].resource,
+        changes=plan.changes,
+        is_done=False,
+    )
+    return result, plan.steps, plan.drafts, plan.contents
+
+
+def _plan_group(
+    ports: Ports,
+    operation: Operation,
+    domain: Domain,
+    found: tuple[Group, tuple[Group, ...]],
+) -> _Plan:
+    group, groups = found
+    require_changeable(domain, "a revert can only be undone")
+    refuse_unsafe(ports, domain, "they would not fit the disks any more")
+    leave = _left(group)
+    reasons = [
+        reason
+        for reason in check_group(ports, domain, group).reasons
+        if reason.kind != STATE
+        and reason.code not in DISK_CHANGES
+        and not any(reason.code.startswith(f"{type_.value}_") for type_ in leave)
+    ]
+    require_available(domain, group, reasons)
+    layers = ports.catalog.layers(operation.host_id, domain.id)
+    ends = can_end(group, layers, groups)
+    goal = Goal(
+        group=group,
+        keep_definition=_was_edited(ports, domain, group, groups),
+        with_safety=True,
+        leave=leave,
+        drop_managed_save=False,
+        ends_group=ends,
+        current_id=group.parent_id if ends else group.id,
+    )
+    way = plan_way(ports, operation, domain, goal)
+    notes = ("today's definition was edited since; it is kept",) if goal.keep_definition else ()
+    result = RevertResult(
+        domain_name=domain.name,
+        target_name=group.name,
+        safety=way.drafts[0].resource,
+        changes=way.changes,
+        is_done=False,
+        notes=notes,
+    )
+    return result, way.steps, way.drafts, way.contents
+
+
+def _left(group: Group) -> frozenset[HostFileType]:
+    """Name the types that the revert cannot have replaced from or cannot give back."""
+    return frozenset(
+        backup.type
+        for backup in group.resource.backups
+        if backup.capture in {Capture.SKIPPED, Capture.NOT_CREATED}
+    )
+
+
+def _was_edited(ports: Ports, domain: Domain, safety: Group, groups: tuple[Group, ...]) -> bool:
+    """Tell whether an administrator has edited the definition since the revert."""
+    record = ports.catalog.record(safety.resource.host_id, domain.id)
+    reverted = next(
+        (group for group in groups if record is not None and group.id == record.current_id), None
+    )
+    if reverted is None or reverted.id == safety.id:
+        return False
+    definitions = ports.definitions
+    now = domain.xml
+    sources = {
+        disk.target: (disk.path, disk.format or "raw")
+        for disk in domain.definition.disks
+        if disk.path is not None
+    }
+    for group in (reverted, safety):
+        xml = ports.catalog.content(group.definition_digest).decode()
+        present = [item.target for item in group.left_out]
+        xml = definitions.with_disks_of(xml, now, present)
+        targets = {disk.target for disk in definitions.parse(xml).disks}
+        fitting = {target: item for target, item in sources.items() if target in targets}
+        if definitions.same(definitions.with_sources(xml, fitting), now):
+            return False
+    return True
