@@ -1,0 +1,34 @@
+"""Read what only a running libvirt says in XML: the host's UUID and the progress of a merge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lxml import etree
+
+from vmsnap.host.domain_xml_parse import disk_elements, load
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where a disk of a running domain is being merged or copied to."""
+
+    path: Path | None
+    is_ready: bool
+
+
+def host_uuid(capabilities: str) -> str | None:
+    """Return the host's UUID from libvirt's capabilities; the test driver has none."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
+    found = etree.fromstring(capabilities.encode(), parser).findtext("host/uuid")
+    return found.strip().lower() if found else None
+
+
+def mirror_of(xml: str, target: str) -> Mirror | None:
+    """Return where a disk is being merged or copied to, None if it is not."""
+    disk = disk_elements(load(xml).getroot()).get(target)
+    mirror = None if disk is None else disk.find("mirror")
+    if mirror is None:
+        return None
+    source = mirror.find("source")
+    path = None if source is None else source.get("file") or source.get("dev")
+    return Mirror(Path(path) if path else None, mirror.get("ready") == "yes")
