@@ -1,0 +1,119 @@
+#!/bin/bash
+# Install what the tests or the demo need and the machine lacks; quick where nothing is missing.
+#
+#     tests/live/install.sh demo | test
+#
+# For Debian 12 and later, as root. Made are: packages by apt; .venv in this clone; and the kernel of
+# the test guest in /var/cache/vmsnap-test (VMSNAP_TEST_CACHE). The kernel package is unpacked there,
+# never installed: the machine's own boot must not change. No service is started by installing.
+set -euo pipefail
+umask 022
+
+usage="usage: install.sh demo | test"
+purpose=${1:?$usage}
+clone=$(cd "$(dirname "$0")/../.." && pwd)
+cache=${VMSNAP_TEST_CACHE:-/var/cache/vmsnap-test}
+
+say() { echo "install.sh: $*" >&2; }
+
+# Not the first python3 in PATH: only Debian's own sees python3-libvirt.
+python=/usr/bin/python3
+
+packages=(
+    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
+    swtpm swtpm-tools ovmf
+    python3-libvirt python3-venv python3-pip
+    iproute2 procps
+    busybox-static tpm2-tools e2fsprogs cpio kmod xz-utils
+)
+case $purpose in
+    demo) extras= ;;
+    test) extras='[dev,mysql]'; packages+=(mariadb-server git) ;;
+    *) echo "$usage" >&2; exit 2 ;;
+esac
+
+missing_packages() {
+    local name
+    for name in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
+    done
+}
+
+update_lists() { # once per run, and only if something is to be fetched
+    [ -z "${lists_are_new-}" ] || return 0
+    apt-get update -qq
+    lists_are_new=yes
+}
+
+install_packages() {
+    local policy=/usr/sbin/policy-rc.d
+    say "installing with apt: $*"
+    update_lists
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy" # 101: starting services is forbidden
+        chmod 755 "$policy"
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null >&2
+}
+
+# The library by which tpm2-tools talk to /dev/tpm0 is loaded at run time, and its package was
+# renamed: libtss2-tcti-device0, since Debian 13 libtss2-tcti-device0t64.
+tcti_is_missing() { ! ls /usr/lib/*/libtss2-tcti-device.so.0 >/dev/null 2>&1; }
+
+mapfile -t missing < <(missing_packages "${packages[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+    install_packages "${missing[@]}"
+fi
+if tcti_is_missing; then
+    update_lists
+    install_packages "$(apt-cache pkgnames libtss2-tcti-device0 | head -n 1)"
+fi
+
+# --- the guest's kernel ---------------------------------------------------------------------------
+
+if [ ! -e "$cache/kernel/vmlinuz" ]; then
+    update_lists
+    package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+    say "unpacking $package into $cache"
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/kernel.XXXXXX")
+    chmod 755 "$work"
+    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >&2 &&
+        dpkg-deb -x ./*.deb unpacked)
+    version=$(basename "$work"/unpacked/boot/vmlinuz-*)
+    version=${version#vmlinuz-}
+    [ -d "$work/unpacked/lib" ] || ln -s usr/lib "$work/unpacked/lib"
+    depmod -b "$work/unpacked" "$version"
+    mkdir "$work/kernel" "$work/kernel/modules"
+    # In the order in which they must be loaded; what is built in is not listed.
+    modprobe -d "$work/unpacked" -S "$version" --show-depends -a virtio_pci virtio_blk efivarfs |
+        awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+        while read -r module; do
+            name=$(basename "$module")
+            case $name in
+                *.xz) xz -dc "$module" >"$work/kernel/modules/${name%.xz}"; name=${name%.xz} ;;
+                *) cp "$module" "$work/kernel/modules/$name" ;;
+            esac
+            echo "$name" >>"$work/kernel/modules/order"
+        done
+    cp "$work/unpacked/boot/vmlinuz-$version" "$work/kernel/vmlinuz"
+    rm -rf "$cache/kernel"
+    mv "$work/kernel" "$cache/kernel"
+    rm -rf "$work"
+fi
+
+# --- the virtual environment ----------------------------------------------------------------------
+
+# python3-libvirt comes from apt and is seen through --system-site-packages: pip must not build it.
+stamp="$clone/.venv/installed-for-$purpose"
+if [ "$purpose" = demo ] && [ -e "$clone/.venv/installed-for-test" ]; then
+    stamp="$clone/.venv/installed-for-test"
+fi
+if [ ! -e "$stamp" ] || [ "$clone/pyproject.toml" -nt "$stamp" ]; then
+    say "installing vmsnap$extras into .venv"
+    [ -x "$clone/.venv/bin/python" ] || "$python" -m venv --system-site-packages "$clone/.venv"
+    "$clone/.venv/bin/pip" install -q --disable-pip-version-check --root-user-action ignore \
+        -e "$clone$extras" </dev/null >&2
+    touch "$stamp"
+fi

@@ -1,0 +1,49 @@
+"""The test guest's kernel and initramfs, with the orders for one boot."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+LIVE = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("VMSNAP_TEST_CACHE", "/var/cache/vmsnap-test"))
+
+
+def install(folder: Path) -> None:
+    """Put the guest's kernel into a machine's folder, and an initramfs that orders nothing.
+
+    Copies, because libvirt gives them to QEMU's user at each start.
+    """
+    shutil.copyfile(CACHE / "kernel" / "vmlinuz", folder / "kernel")
+    give_orders(folder, ())
+
+
+def give_orders(folder: Path, orders: tuple[str, ...]) -> None:
+    """Write the initramfs for the next boot; `orders` are lines as guest/init reads them.
+
+    The orders travel in the initramfs, not on the kernel's command line, so that the domain's
+    definition, which is part of what vmsnap keeps, stays the same from boot to boot.
+    """
+    build = subprocess.run(
+        [LIVE / "guest" / "build.sh"], check=True, capture_output=True, text=True, timeout=120
+    )
+    lines = "".join(f"{order}\n" for order in orders)
+    image = Path(build.stdout.strip()).read_bytes()
+    (folder / "initrd").write_bytes(_padded(image) + _archive("orders", lines.encode()))
+
+
+def _archive(name: str, content: bytes) -> bytes:
+    """Return a cpio archive with one file; the kernel reads archives that follow each other."""
+    return _entry(name, 0o100644, content) + _entry("TRAILER!!!", 0, b"")
+
+
+def _entry(name: str, mode: int, content: bytes) -> bytes:
+    """Return one entry of a cpio archive in the "newc" format: 13 fields of 8 hex digits."""
+    inode, links = 1, 1
+    fields = (inode, mode, 0, 0, links, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+    header = b"070701" + b"".join(b"%08x" % field for field in fields)
+    return _padded(header + name.encode() + b"\0") + _padded(content)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 4)

@@ -1,0 +1,221 @@
+"""Throw-away libvirt machines: made, booted and removed on a private host."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from livebed import guest
+
+IMAGES = Path("/var/lib/libvirt/images")
+SWTPM = Path("/var/lib/libvirt/swtpm")
+NVRAM = Path("/var/lib/libvirt/qemu/nvram")
+MIB = 1024 * 1024
+
+
+def virsh(*arguments: str, timeout_seconds: float = 60) -> str:
+    """Run virsh on the private host's libvirtd and return what it prints; raise if it fails."""
+    if os.environ.get("VMSNAP_TEST_HOST") != "private":
+        raise RuntimeError("not on a private host: tests must not touch the machine's own libvirt")
+    command = ("virsh", "-q", "-c", "qemu:///system", *arguments)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        check=False,
+    )
+    if done.returncode != 0:
+        raise VirshError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+class VirshError(Exception):
+    """Virsh refused; the message is its own."""
+
+
+class GuestError(Exception):
+    """The guest did not do what it was told; the message ends with its console."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a machine is made of.
+
+    `firmware`: "uefi" (paths in the definition), "secure" (the same with Secure Boot), "auto"
+    (`<os firmware='efi'>`: libvirt chooses) or "bios". `tpm`: "2.0", "1.2" or None. `disks`: a
+    format per disk, from vda on. `boots_guest`: with the kernel of the test guest, for `boot`.
+    `nvram_path`: instead of libvirt's usual one. `devices`: more XML.
+    """
+
+    firmware: str = "uefi"
+    tpm: str | None = "2.0"
+    disks: tuple[str, ...] = ("qcow2", "qcow2")
+    disk_mib: int = 64
+    boots_guest: bool = False
+    nvram_path: Path | None = None
+    devices: str = ""
+
+
+class Machine:
+    """One defined domain with its folder; `remove` takes all of it away again."""
+
+    def __init__(self, hardware: Hardware, name: str | None = None) -> None:
+        self.hardware = hardware
+        self.id = str(uuid.uuid4())
+        self.name = name or f"vmsnap-test-{self.id[:8]}"
+        self.folder = IMAGES / self.name
+        self.console = self.folder / "console.log"
+
+    # --- its life ---
+
+    def create(self) -> None:
+        """Make the folder and the disks, and define the domain."""
+        self.folder.mkdir(mode=0o711)
+        self.folder.chmod(0o711)
+        for target, format_ in zip(self.targets, self.hardware.disks, strict=True):
+            self.make_image(self.original(target), format_, self.hardware.disk_mib)
+        if self.hardware.boots_guest:
+            guest.install(self.folder)
+        self.define(self.xml())
+
+    def remove(self) -> None:
+        """Remove the domain and every file of it, whatever state they are in."""
+        with contextlib.suppress(VirshError):
+            virsh("destroy", self.id)
+        for options in (
+            ("--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"),
+            ("--keep-nvram",),
+        ):
+            with contextlib.suppress(VirshError):
+                virsh("undefine", self.id, *options)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(SWTPM / self.id, ignore_errors=True)
+        self.nvram.unlink(missing_ok=True)
+
+    @staticmethod
+    def make_image(path: Path, format_: str, size_mib: int) -> None:
+        """Make an empty image."""
+        command = ["qemu-img", "create", "-q", "-f", format_, str(path), f"{size_mib}M"]
+        subprocess.run(command, check=True, timeout=30)
+
+    def define(self, xml: str) -> None:
+        """Define a domain from XML, or define this one anew."""
+        file = self.folder / "define.xml"
+        file.write_text(xml)
+        virsh("define", str(file))
+        file.unlink()
+
+    # --- what it looks like ---
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the targets of the disks that the machine was made with."""
+        return tuple(f"vd{chr(ord('a') + number)}" for number in range(len(self.hardware.disks)))
+
+    def original(self, target: str) -> Path:
+        """Return the image that a disk was made with."""
+        format_ = self.hardware.disks[self.targets.index(target)]
+        return self.folder / f"{target}.{format_}"
+
+    @property
+    def originals(self) -> dict[str, Path]:
+        """Return the images that all disks were made with, by target."""
+        return {target: self.original(target) for target in self.targets}
+
+    @property
+    def disks(self) -> dict[str, Path]:
+        """Return what the definition says that each disk uses now, by target."""
+        lines = virsh("domblklist", self.id, "--inactive").splitlines()
+        return {target: Path(path) for target, path in (line.split(None, 1) for line in lines)}
+
+    @property
+    def nvram(self) -> Path:
+        """Return where the UEFI variable store is."""
+        return self.hardware.nvram_path or NVRAM / f"{self.name}_VARS.fd"
+
+    @property
+    def tpm(self) -> Path:
+        """Return the directory of the TPM's state."""
+        return SWTPM / self.id / ("tpm1.2" if self.hardware.tpm == "1.2" else "tpm2")
+
+    @property
+    def state(self) -> str:
+        """Return the state as virsh words it."""
+        return virsh("domstate", self.id)
+
+    def definition(self) -> str:
+        """Return the inactive definition, with its secrets."""
+        return virsh("dumpxml", self.id, "--inactive", "--security-info")
+
+    def host_files(self) -> dict[str, str]:
+        """Return the SHA-256 of the NVRAM and of each file of the TPM's state, by path.
+
+        swtpm's lock file is no state and is left out.
+        """
+        files = [self.nvram, *sorted(self.tpm.glob("*"))]
+        return {
+            str(file): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+            if file.is_file() and file.name != ".lock"
+        }
+
+    # --- what it does ---
+
+    def start(self, *options: str) -> None:
+        """Start the machine; with "--paused" not one instruction runs."""
+        virsh("start", self.id, *options)
+
+    def destroy(self) -> None:
+        """Stop the machine at once."""
+        virsh("destroy", self.id)
+
+    def make_host_files(self) -> None:
+        """Have libvirt make the NVRAM and the TPM's state, in about a second and without a boot."""
+        self.start("--paused")
+        self.destroy()
+
+    def boot(self, *orders: str, limit_seconds: float = 120) -> Mapping[str, str]:
+        """Boot the guest, wait until it has carried out the orders and is off.
+
+        Returns what the last order `read` found, by name: secret, variable, vda, vdb; "-" where
+        there is nothing. Raises GuestError if an order failed or the time is up.
+        """
+        guest.give_orders(self.folder, orders)
+        self.start()
+        until = time.monotonic() + limit_seconds
+        while self.state != "shut off":
+            if time.monotonic() > until:
+                self.destroy()
+                raise GuestError(f"not off after {limit_seconds} s\n{self.console_text()}")
+            time.sleep(0.1)
+        console = self.console_text()
+        if "\nFAILED" in console or "\nEND\n" not in console:
+            raise GuestError(f"orders {orders} were not carried out\n{console}")
+        results = re.findall(r"^RESULT (.*)$", console, re.MULTILINE)
+        if not results:
+            return {}
+        return dict(word.split("=", 1) for word in results[-1].split())
+
+    def console_text(self) -> str:
+        """Return what the guest has printed in its last boot."""
+        if not self.console.exists():
+            return ""
+        return self.console.read_text(errors="replace").replace("\r", "")
+
+    # --- its definition ---
+
+    def xml(self) -> str:
+        """Return the definition that the machine is made with."""
+        from livebed.machine_xml import domain_xml
+
+        return domain_xml(self)
