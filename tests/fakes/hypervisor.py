@@ -1,0 +1,340 @@
+"""A libvirt in memory: stateful, as strict as libvirt where it matters, and able to fail on call.
+
+`on("switch_disks", callback, when="after")` runs a callback at the next such call; one that raises
+makes the call fail, after its effect if `when` is "after" (H24), half-way through if "middle".
+A callback may also change the world, for instance start the domain (H26).
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from vmsnap.errors import DomainNotFoundError, LibvirtError
+from vmsnap.host.fence import FENCE_PATH
+from vmsnap.model import (
+    Definition,
+    DiskDefinition,
+    Domain,
+    DomainId,
+    DomainState,
+    DomainSummary,
+    HostId,
+)
+from vmsnap.ports import Definitions
+
+HOST_ID = HostId("11111111-2222-4333-8444-555555555555")
+INACTIVE = (DomainState.SHUT_OFF,)
+
+
+@dataclass
+class FakeDomain:
+    """One domain: its definition for the next start, and what it runs with."""
+
+    xml: str
+    state: DomainState = DomainState.SHUT_OFF
+    live_xml: str | None = None
+    saved_xml: str | None = None
+    is_persistent: bool = True
+    block_jobs: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    foreign_snapshots: tuple[str, ...] = ()
+
+
+@dataclass
+class Hook:
+    """A callback for the n-th call of a method from now on."""
+
+    method: str
+    when: str
+    skip: int
+    callback: Callable[[], object]
+
+
+@dataclass
+class FakeHypervisor:
+    """The Hypervisor port in memory.
+
+    `file_exists` says which files there are, for starting and switching; `calls` lists the
+    methods called, in order, with what they were about. `on_merge` is what `commit_active` does to
+    the images, with the active file and the base.
+    """
+
+    reader: Definitions
+    host: HostId = HOST_ID
+    file_exists: Callable[[Path], bool] = Path.exists
+    on_merge: Callable[[Path, Path], None] = lambda _active, _base: None
+    depth: int = 200
+    secrets: set[str] = field(default_factory=set)
+    machines: dict[DomainId, FakeDomain] = field(default_factory=dict)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    hooks: list[Hook] = field(default_factory=list)
+
+    # --- for tests ------------------------------------------------------------------------------
+
+    def on(
+        self, method: str, callback: Callable[[], object], *, when: str = "before", skip: int = 0
+    ) -> None:
+        """Run a callback once, at a call of `method` from now on: before, middle or after."""
+        assert when in {"before", "middle", "after"}
+        assert hasattr(self, method)
+        self.hooks.append(Hook(method, when, skip, callback))
+
+    def fail(
+        self,
+        method: str,
+        error: Exception | None = None,
+        *,
+        when: str = "before",
+        skip: int = 0,
+    ) -> None:
+        """Make a call of `method` fail: before it did anything, half-way, or after it happened."""
+
+        def raise_it() -> None:
+            raise error or LibvirtError(f"libvirt cannot do '{method}': injected")
+
+        self.on(method, raise_it, when=when, skip=skip)
+
+    def add(self, xml: str, **changes: Any) -> DomainId:
+        """Define a domain in silence and return its id; `changes` are fields of FakeDomain."""
+        domain_id = self.reader.parse(xml).id
+        self.machines[domain_id] = replace(FakeDomain(xml), **changes)
+        return domain_id
+
+    def start(self, domain_id: DomainId) -> None:
+        """Start a domain as virsh would: from its saved image if it has one."""
+        machine = self._machine(domain_id)
+        if machine.state not in INACTIVE:
+            raise LibvirtError("libvirt cannot start the domain: Domain is already active")
+        xml = machine.saved_xml or machine.xml
+        for path in self._storage_of(xml):
+            if path == FENCE_PATH or not self.file_exists(path):
+                raise LibvirtError(
+                    "libvirt cannot start the domain: "
+                    f"Cannot access storage file '{path}': No such file or directory"
+                )
+        machine.live_xml, machine.saved_xml = xml, None
+        machine.state = DomainState.RUNNING
+
+    def stop(self, domain_id: DomainId) -> None:
+        """Pull the plug."""
+        machine = self._machine(domain_id)
+        machine.state, machine.live_xml = DomainState.SHUT_OFF, None
+        if not machine.is_persistent:
+            del self.machines[domain_id]
+
+    def suspend(self, domain_id: DomainId) -> None:
+        """Pause a running domain."""
+        self._active(domain_id).state = DomainState.PAUSED
+
+    def resume(self, domain_id: DomainId) -> None:
+        """Let a paused domain run."""
+        self._active(domain_id).state = DomainState.RUNNING
+
+    def save(self, domain_id: DomainId) -> None:
+        """Write a managed-save image and stop the domain."""
+        machine = self._active(domain_id)
+        machine.saved_xml = machine.live_xml
+        self.stop(domain_id)
+
+    def undefine(self, domain_id: DomainId) -> None:
+        """Forget a domain."""
+        del self.machines[domain_id]
+
+    def rename(self, domain_id: DomainId, name: str) -> None:
+        """Give a domain another name."""
+        machine = self._machine(domain_id)
+        machine.xml = self.reader.with_name(machine.xml, name)
+
+    # --- the port -------------------------------------------------------------------------------
+
+    def host_id(self) -> HostId:
+        self._enter("host_id")
+        return self.host
+
+    def domains(self) -> tuple[DomainSummary, ...]:
+        self._enter("domains")
+        summaries = (
+            DomainSummary(domain_id, self.reader.parse(machine.xml).name, machine.state)
+            for domain_id, machine in self.machines.items()
+        )
+        return tuple(sorted(summaries, key=lambda summary: summary.name))
+
+    def domain(self, domain_id: DomainId) -> Domain:
+        self._enter("domain", domain_id)
+        machine = self._machine(domain_id)
+        definition = self.reader.parse(machine.xml)
+        return Domain(
+            id=domain_id,
+            name=definition.name,
+            state=machine.state,
+            is_persistent=machine.is_persistent,
+            has_managed_save=machine.saved_xml is not None,
+            xml=machine.xml,
+            definition=definition,
+            active_paths={disk.target: disk.path for disk in self._current(machine) if disk.path},
+            block_jobs=machine.block_jobs,
+            checkpoints=machine.checkpoints,
+            foreign_snapshots=machine.foreign_snapshots,
+        )
+
+    def definitions(self) -> tuple[Definition, ...]:
+        self._enter("definitions")
+        return tuple(self.reader.parse(machine.xml) for machine in self.machines.values())
+
+    def define(self, xml: str) -> None:
+        definition = self.reader.parse(xml)
+        self._enter("define", definition.id)
+        for domain_id, machine in self.machines.items():
+            name = self.reader.parse(machine.xml).name
+            if domain_id == definition.id and name != definition.name:
+                raise LibvirtError(
+                    f"libvirt cannot define the domain: domain '{name}' is already defined "
+                    f"with uuid {domain_id}"
+                )
+            if domain_id != definition.id and name == definition.name:
+                raise LibvirtError(
+                    f"libvirt cannot define the domain: domain '{name}' already exists "
+                    f"with uuid {domain_id}"
+                )
+        self._run_hooks("define", "middle")
+        if definition.id in self.machines:
+            machine = self.machines[definition.id]
+            machine.xml, machine.is_persistent = xml, True
+        else:
+            self.machines[definition.id] = FakeDomain(xml)
+        self._run_hooks("define", "after")
+
+    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> None:
+        if not overlays:
+            return
+        self._enter("switch_disks", domain_id, *sorted(overlays))
+        machine = self._machine(domain_id)
+        known = {disk.target for disk in self._current(machine)}
+        for target, overlay in overlays.items():
+            if target not in known:
+                raise LibvirtError(f"libvirt cannot switch the disks: no disk named '{target}'")
+            if not self.file_exists(overlay):
+                raise LibvirtError(
+                    "libvirt cannot switch the disks: "
+                    f"missing existing file for disk {target}: {overlay}"
+                )
+        if machine.state in INACTIVE and machine.checkpoints:
+            raise LibvirtError(
+                "libvirt cannot switch the disks: "
+                "cannot perform block operations while checkpoint exists"
+            )
+        for number, (target, overlay) in enumerate(sorted(overlays.items())):
+            if number == 1:
+                self._run_hooks("switch_disks", "middle")
+            self._switch(machine, target, overlay)
+        if len(overlays) == 1:
+            self._run_hooks("switch_disks", "middle")
+        self._run_hooks("switch_disks", "after")
+
+    def commit_active(self, domain_id: DomainId, target: str, base: Path) -> None:
+        self._enter("commit_active", domain_id, target)
+        machine = self._machine(domain_id)
+        active = {disk.target: disk.path for disk in self._current(machine)}.get(target)
+        if active != base:
+            if machine.live_xml is None:
+                raise LibvirtError(f"libvirt cannot merge disk '{target}': domain is not running")
+            if active is None:
+                raise LibvirtError(f"libvirt cannot merge disk '{target}': no such disk")
+            self._run_hooks("commit_active", "middle")
+            self.on_merge(active, base)
+            # The fake does not read images; a file named .qcow2 is one.
+            source = {target: (base, "qcow2" if base.suffix != ".raw" else "raw")}
+            machine.live_xml = self.reader.with_sources(machine.live_xml, source)
+            machine.xml = self.reader.with_sources(machine.xml, source)
+        machine.xml = self.reader.with_sources(machine.xml, {})
+        self._run_hooks("commit_active", "after")
+
+    def remove_managed_save(self, domain_id: DomainId) -> None:
+        self._enter("remove_managed_save", domain_id)
+        self._machine(domain_id).saved_xml = None
+        self._run_hooks("remove_managed_save", "after")
+
+    def managed_save_xml(self, domain_id: DomainId) -> str | None:
+        self._enter("managed_save_xml", domain_id)
+        return self._machine(domain_id).saved_xml
+
+    def redefine_managed_save(self, domain_id: DomainId, xml: str) -> None:
+        self._enter("redefine_managed_save", domain_id)
+        machine = self._machine(domain_id)
+        if machine.saved_xml is None:
+            raise LibvirtError(
+                "libvirt cannot change the managed-save image: no managed save image found"
+            )
+        machine.saved_xml = xml
+        self._run_hooks("redefine_managed_save", "after")
+
+    def has_secret(self, secret_id: str) -> bool:
+        self._enter("has_secret", secret_id)
+        return secret_id in self.secrets
+
+    def max_chain_depth(self) -> int:
+        self._enter("max_chain_depth")
+        return self.depth
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _enter(self, method: str, *about: str) -> None:
+        self.calls.append((method, *about))
+        self._run_hooks(method, "before")
+
+    def _run_hooks(self, method: str, when: str) -> None:
+        for hook in [hook for hook in self.hooks if (hook.method, hook.when) == (method, when)]:
+            if hook.skip > 0:
+                hook.skip -= 1
+                continue
+            self.hooks.remove(hook)
+            hook.callback()
+
+    def _machine(self, domain_id: DomainId) -> FakeDomain:
+        if domain_id not in self.machines:
+            raise DomainNotFoundError(f"this host has no domain with the UUID '{domain_id}'")
+        return self.machines[domain_id]
+
+    def _active(self, domain_id: DomainId) -> FakeDomain:
+        machine = self._machine(domain_id)
+        if machine.live_xml is None:
+            raise LibvirtError("domain is not running")
+        return machine
+
+    def _current(self, machine: FakeDomain) -> tuple[DiskDefinition, ...]:
+        return self.reader.parse(machine.live_xml or machine.xml).disks
+
+    def _storage_of(self, xml: str) -> list[Path]:
+        """Return all files that libvirt looks for at a start, the fence's among them."""
+        sources = etree.fromstring(xml.encode()).iterfind("devices/disk/source[@file]")
+        return [Path(source.get("file", "")) for source in sources]
+
+    def _switch(self, machine: FakeDomain, target: str, overlay: Path) -> None:
+        source = {target: (overlay, "qcow2")}
+        if machine.live_xml is None:
+            machine.xml = self.reader.with_sources(machine.xml, source)
+            return
+        before = machine.xml
+        machine.live_xml = self.reader.with_sources(machine.live_xml, source)
+        machine.xml = _with_backing(self.reader.with_sources(before, source), before, target)
+
+
+def _with_backing(xml: str, before: str, target: str) -> str:
+    """Leave what libvirt leaves in the inactive definition when it switches a running domain."""
+    root, old = etree.fromstring(xml.encode()), etree.fromstring(before.encode())
+    place = f"devices/disk/target[@dev='{target}']/.."
+    new_disk, old_disk = root.find(place), old.find(place)
+    if new_disk is None or old_disk is None:
+        return xml
+    chain = etree.SubElement(new_disk, "backingStore", type=old_disk.get("type", "file"))
+    driver = old_disk.find("driver")
+    if driver is not None:
+        etree.SubElement(chain, "format", type=driver.get("type", "raw"))
+    source = old_disk.find("source")
+    if source is not None:
+        chain.append(copy.deepcopy(source))
+    return etree.tostring(root, encoding="unicode")
