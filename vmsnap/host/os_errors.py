@@ -1,0 +1,22 @@
+"""Turn what the operating system refuses into vmsnap's own errors."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vmsnap.errors import VmsnapError
+
+
+def reason_of(error: OSError) -> str:
+    """Say in words why a system call failed, without the path that the caller names already."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+@contextmanager
+def translated(error_class: type[VmsnapError], task: str) -> Iterator[None]:
+    """Raise `error_class` ("cannot TASK: reason") for every OSError in the `with` block."""
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot {task}: {reason_of(error)}"
+        raise error_class(message) from error

@@ -1,0 +1,94 @@
+"""Run an outside program to its end: the one door through which vmsnap starts processes."""
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+from vmsnap.errors import VmsnapError
+
+log = logging.getLogger(__name__)
+
+PACKAGES = {"qemu-img": "qemu-utils"}
+"""Which Debian package brings a program."""
+
+REAP_SECONDS = 10.0
+"""How long a killed program may take to go; one that hangs in the kernel is not waited for."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    task: str,
+    error_class: type[VmsnapError],
+    timeout_seconds: float,
+    pass_fds: Sequence[int] = (),
+) -> bytes:
+    """Run a program and return what it wrote to stdout.
+
+    It gets a session of its own, so that a terminal's Ctrl-C reaches vmsnap alone, and inherits
+    `pass_fds` and no other descriptor. Whatever ends the call early, a signal's exception too,
+    kills the program first.
+
+    Raises `error_class`, worded as "cannot TASK: reason", if the program is not installed, fails,
+    or is not done after `timeout_seconds`.
+    """
+    log.debug("running %s", argv)
+    process = _start(argv, task, error_class, pass_fds)
+    try:
+        output, complaint = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired as error:
+        _kill(process)
+        message = f"cannot {task}: '{argv[0]}' did not end within {timeout_seconds:.0f} seconds"
+        raise error_class(message) from error
+    except BaseException:
+        _kill(process)
+        raise
+    if process.returncode != 0:
+        message = f"cannot {task}: {_reason(argv[0], complaint, process.returncode)}"
+        raise error_class(message)
+    return output
+
+
+def _start(
+    argv: Sequence[str], task: str, error_class: type[VmsnapError], pass_fds: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        package = PACKAGES.get(argv[0])
+        message = f"cannot {task}: the program '{argv[0]}' is not installed"
+        raise error_class(message, hint=f"apt install {package}" if package else None) from error
+    except OSError as error:
+        message = f"cannot {task}: '{argv[0]}' cannot be started: {error.strerror}"
+        raise error_class(message) from error
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    # The program leads its own process group, so what it started goes with it.
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(REAP_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("process %d was killed but has not ended", process.pid)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _reason(program: str, complaint: bytes, status: int) -> str:
+    if status < 0:
+        return f"'{program}' was ended by signal {-status}"
+    lines = [line.strip() for line in complaint.decode(errors="replace").splitlines()]
+    last = next((line for line in reversed(lines) if line), "")
+    return last.removeprefix(f"{program}: ") or f"'{program}' failed with status {status}"

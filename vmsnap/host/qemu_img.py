@@ -1,0 +1,100 @@
+"""The commands of qemu-img that vmsnap uses, each with its time limit."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vmsnap.errors import ImageError
+from vmsnap.host import processes
+from vmsnap.host.image_info import parse_chain
+from vmsnap.model import ImageInfo
+
+READ_SECONDS = 60.0
+WRITE_SECONDS = 600.0
+SLOWEST_BYTES_PER_SECOND = 1024 * 1024
+"""Merging is given the time that the data would take at this pace, on top of WRITE_SECONDS."""
+
+
+class QemuImg:
+    """Runs qemu-img; programs that write inherit the descriptors that `lock_fds` returns.
+
+    Paths are absolute: qemu-img would take a colon in a relative one for a protocol. Every failure
+    is an ImageError.
+    """
+
+    def __init__(self, lock_fds: Callable[[], tuple[int, ...]]) -> None:
+        self._lock_fds = lock_fds
+
+    def info(
+        self, path: Path, format_: str | None, *, is_whole_chain: bool = False
+    ) -> tuple[ImageInfo, ...]:
+        """Describe an image, or all of its chain, without taking image locks."""
+        output = processes.run(
+            [
+                "qemu-img",
+                "info",
+                "--output=json",
+                "--force-share",
+                *(["--backing-chain"] if is_whole_chain else []),
+                *(["-f", format_] if format_ else []),
+                str(path),
+            ],
+            task=f"read image '{path}'",
+            error_class=ImageError,
+            timeout_seconds=READ_SECONDS,
+        )
+        return parse_chain(output)
+
+    def create(
+        self, path: Path, backing: Path, backing_format: str, size_bytes: int | None = None
+    ) -> None:
+        """Turn the file `path` into an empty overlay, of its backing's size unless one is given."""
+        names = ["-b", str(backing), "-F", backing_format, str(path)]
+        size = [] if size_bytes is None else [str(size_bytes)]
+        self._write(f"make image '{path}'", ["create", "-q", "-f", "qcow2", *names, *size])
+
+    def commit(self, child: Path, child_format: str, data_bytes: int) -> None:
+        """Write a child's data into its direct backing file; the child is left as it is."""
+        # Without -d the child would be emptied afterwards.
+        self._write(
+            f"merge image '{child}'",
+            ["commit", "-q", "-d", "-f", child_format, str(child)],
+            data_bytes,
+        )
+
+    def mend_leaks(self, path: Path, data_bytes: int) -> None:
+        """Free clusters of a qcow2 image that nothing refers to."""
+        self._write(
+            f"check image '{path}'",
+            ["check", "-q", "-f", "qcow2", "-r", "leaks", str(path)],
+            data_bytes,
+        )
+
+    def set_backing(self, path: Path, backing: Path, backing_format: str) -> None:
+        """Write another backing file into the header, and nothing else."""
+        self._write(
+            f"change the backing of image '{path}'",
+            ["rebase", "-u", "-f", "qcow2", "-b", str(backing), "-F", backing_format, str(path)],
+        )
+
+    def rebase(
+        self, path: Path, backing: Path | None, backing_format: str | None, data_bytes: int
+    ) -> None:
+        """Copy into an image what another backing file (None: none) would not give it, then switch.
+
+        The header can reach the disk before the copied data.
+        """
+        format_ = ["-F", backing_format] if backing_format else []
+        self._write(
+            f"rebase image '{path}'",
+            ["rebase", "-q", "-f", "qcow2", "-b", str(backing or ""), *format_, str(path)],
+            data_bytes,
+        )
+
+    def _write(self, task: str, arguments: Sequence[str], data_bytes: int = 0) -> None:
+        processes.run(
+            ["qemu-img", *arguments],
+            task=task,
+            error_class=ImageError,
+            timeout_seconds=WRITE_SECONDS + data_bytes / SLOWEST_BYTES_PER_SECOND,
+            pass_fds=self._lock_fds(),
+        )
