@@ -1,0 +1,8 @@
+"""`python -m vmsnap`: the same as the program `vmsnap`."""
+
+import sys
+
+from vmsnap.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The root of the command line: the global options and the verb groups."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vmsnap.cli import backup, database, group, help_text, recover, snapshot, undo, vm
+from vmsnap.cli.session import Session
+
+app = typer.Typer(
+    name="vmsnap",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=help_text.root_epilog("/var/log/vmsnap/vmsnap.log"),
+)
+
+
+@app.callback()
+def global_options(
+    context: typer.Context,
+    *,
+    connect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI", help="The libvirt to talk to: LIBVIRT_DEFAULT_URI, or qemu:///system."
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The database; it follows the connection if not given."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings to read instead of config.toml.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print errors, warnings and what was asked for.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every step.")] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Wait for a domain that is busy."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and do nothing else.")
+    ] = False,
+) -> None:
+    """Keep disks, UEFI NVRAM and TPM state of libvirt machines together, as snapshot groups."""
+    session: Session = context.obj
+    # None and False count as not given.
+    session.command_line = {
+        "connect": connect,
+        "database": database,
+        "json": json,
+        "quiet": quiet,
+        "verbose": verbose,
+        "wait": wait,
+    }
+    session.config_file = config
+
+
+app.add_typer(vm.app, name="vm")
+app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(group.app, name="group")
+app.add_typer(backup.app, name="backup")
+app.command("undo", epilog=undo.EPILOG)(undo.undo)
+app.command("recover", epilog=recover.EPILOG)(recover.recover)
+app.add_typer(database.app, name="db")

@@ -1,0 +1,235 @@
+"""The verbs of backups: create, list, show, verify, restore, delete."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmsnap.cli import documents
+from vmsnap.cli.answer import Answer, Problem
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import (
+    AllHosts,
+    AnyDomain,
+    Backup,
+    Description,
+    Domain,
+    DryRun,
+    HostFileWord,
+    Name,
+    NoSafety,
+    Without,
+    Yes,
+    host_file_types,
+)
+from vmsnap.cli.questions import confirm, pasteable, require_terminal
+from vmsnap.cli.session import Session
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import BackupResult
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Keep and bring back NVRAM and TPM state alone, without disks.",
+)
+
+
+@app.command(
+    "create",
+    epilog=epilog(
+        "vmsnap backup create web1",
+        "vmsnap backup create web1 --name weekly --replace",
+        statuses=(11, 13, 14, 20, 21, 22, 30, 75),
+    ),
+)
+def create(
+    context: typer.Context,
+    domain: Domain,
+    *,
+    name: Name = None,
+    description: Description = "",
+    without: Without = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the standalone backup of that name.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Capture a domain's NVRAM and TPM state, without its disks."""
+    from vmsnap.engine.backup import create_backup
+    from vmsnap.engine.results import CreateRequest
+
+    session: Session = context.obj
+    request = CreateRequest(
+        name=name,
+        description=description,
+        without=host_file_types(without),
+        replace=replace,
+        dry_run=dry_run,
+    )
+    ports = session.ports() if dry_run else session.changing_ports(context, create=True)
+    return _answer(create_backup(ports, domain, request), "created", "create")
+
+
+@app.command(
+    "list",
+    epilog=epilog("vmsnap backup list", "vmsnap backup list web1 --json", statuses=(11, 20, 22)),
+)
+def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts = False) -> Answer:
+    """List backups, those of groups too: a row for each type of host file, oldest first."""
+    from vmsnap.cli.render_backup import backup_table
+    from vmsnap.engine.backup import list_backups
+
+    session: Session = context.obj
+    views = list_backups(session.ports(), domain, all_hosts=all_hosts)
+    return Answer(
+        {"backups": [documents.backup(view) for view in views]},
+        backup_table(views, with_hosts=all_hosts),
+        note=None if views else "no backups yet",
+        hint=None if views else f"vmsnap backup create {domain or 'DOMAIN'}",
+    )
+
+
+@app.command("show", epilog=epilog("vmsnap backup show web1 weekly", statuses=(11, 12, 20, 22)))
+def show(context: typer.Context, domain: Domain, backup: Backup) -> Answer:
+    """Show a backup: what was captured of each type, its size and digest."""
+    from vmsnap.cli.render_backup import backup_page
+    from vmsnap.engine.backup import show_backup
+
+    session: Session = context.obj
+    views = show_backup(session.ports(), domain, backup)
+    return Answer({"backups": [documents.backup(view) for view in views]}, backup_page(views))
+
+
+@app.command(
+    "verify",
+    epilog=epilog(
+        "vmsnap backup verify", "vmsnap backup verify web1 weekly", statuses=(11, 12, 20, 22, 23)
+    ),
+)
+def verify(
+    context: typer.Context,
+    domain: AnyDomain = None,
+    backup: Annotated[
+        str | None, typer.Argument(metavar="[BACKUP]", help="Only this backup; all without it.")
+    ] = None,
+) -> Answer:
+    """Read backups whole and compare them with their digests."""
+    from vmsnap.cli.render_backup import verified
+    from vmsnap.engine.backup import verify_backups
+
+    session: Session = context.obj
+    results = verify_backups(session.ports(), domain, backup)
+    problems = tuple(
+        Problem(
+            "content",
+            f"{result.view.backup.type.value} of backup '{result.view.resource.name}' of domain"
+            f" '{result.view.resource.domain_name}': {result.problem}",
+        )
+        for result in results
+        if result.problem is not None
+    )
+    return Answer(
+        {"backups": [documents.verified(result) for result in results]},
+        verified(results),
+        exit_code=23 if problems else 0,
+        errors=problems,
+        note=None if results else "no backups yet",
+    )
+
+
+@app.command(
+    "restore",
+    epilog=epilog(
+        "vmsnap backup restore web1 weekly",
+        "vmsnap backup restore web1 weekly --only nvram",
+        "vmsnap undo web1",
+        statuses=(11, 12, 14, 15, 16, 20, 21, 22, 23, 30, 75),
+    ),
+)
+def restore(
+    context: typer.Context,
+    domain: Domain,
+    backup: Backup,
+    *,
+    only: Annotated[
+        list[HostFileWord] | None,
+        typer.Option("--only", help="Bring back this type alone; can be repeated."),
+    ] = None,
+    no_safety: NoSafety = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Bring NVRAM and TPM state back, not the disks; `vmsnap undo` goes back."""
+    from vmsnap.engine.restore import restore_backup
+    from vmsnap.engine.results import RestoreRequest
+
+    session: Session = context.obj
+    types = host_file_types(only)
+    if no_safety and not yes and not dry_run:
+        require_terminal(pasteable("backup", "restore", domain, backup, "--no-safety", "--yes"))
+        request = RestoreRequest(only=types, with_safety=False, dry_run=True)
+        plan = restore_backup(session.ports(), domain, backup, request)
+        loss = "the present host files will be lost; 'vmsnap undo' cannot bring them back:"
+        _ask(session, plan, loss, "Restore without a safety backup?")
+    request = RestoreRequest(only=types, with_safety=not no_safety, dry_run=dry_run)
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    result = restore_backup(ports, domain, backup, request)
+    return _answer(result, "restored", "restore", has_way_back=result.safety is not None)
+
+
+@app.command(
+    "delete",
+    epilog=epilog("vmsnap backup delete web1 weekly --yes", statuses=(11, 12, 14, 20, 22, 30, 75)),
+)
+def delete(
+    context: typer.Context,
+    domain: Domain,
+    backup: Backup,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Delete a backup; that of a group goes only with its group."""
+    from vmsnap.engine.backup import delete_backup
+
+    session: Session = context.obj
+    if not yes and not dry_run:
+        require_terminal(pasteable("backup", "delete", domain, backup, "--yes"))
+        plan = delete_backup(session.ports(), domain, backup, dry_run=True)
+        _ask(session, plan, f"backup '{plan.name}' will be gone:", "Delete?")
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    return _answer(delete_backup(ports, domain, backup, dry_run=dry_run), "deleted", "delete")
+
+
+def _ask(session: Session, plan: "BackupResult", loss: str, question: str) -> None:
+    session.reporter.clear()
+    losses = [f"domain '{plan.domain_name}': {loss}", *(f"  {text}" for text in plan.changes)]
+    confirm(session.printer, losses, question)
+
+
+def _answer(result: "BackupResult", done: str, verb: str, *, has_way_back: bool = False) -> Answer:
+    from vmsnap.cli.render_change import change
+
+    of = f"backup '{result.name}' of domain '{result.domain_name}'"
+    rows = tuple(f"{row.backup.type.value}: {row.backup.capture.value}" for row in result.rows)
+    return Answer(
+        {
+            "domain": result.domain_name,
+            "name": result.name,
+            "backups": [documents.backup(row) for row in result.rows],
+            "is_done": result.is_done,
+            "safety": documents.resource(result.safety),
+            "changes": documents.texts(result.changes),
+            "notes": documents.texts(result.notes),
+        },
+        change(
+            f"{done} {of}",
+            f"would {verb} {of}",
+            result.changes or rows,
+            is_done=result.is_done,
+            safety=result.safety,
+            notes=result.notes,
+        ),
+        changed=result.is_done,
+        is_news=result.is_done,
+        hint=pasteable("undo", result.domain_name) if has_way_back and result.is_done else None,
+    )

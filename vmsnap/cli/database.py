@@ -1,0 +1,76 @@
+"""The verbs of the database: db status, db upgrade."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from vmsnap.cli import documents
+from vmsnap.cli.answer import Answer, Block, Line, Problem
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.session import Session
+from vmsnap.cli.text import NOTHING
+
+if TYPE_CHECKING:
+    from vmsnap.model import DatabaseStatus
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and upgrade the database.")
+
+
+@app.command("status", epilog=epilog("vmsnap db status", "vmsnap db status --json"))
+def status(context: typer.Context) -> Answer:
+    """Say which database is used and whether its schema is this program's."""
+    from vmsnap.cli.wiring import database_status
+
+    session: Session = context.obj
+    found = database_status(session.settings)
+    problems = (_schema_problem(found),) if found.exists and not found.is_current else ()
+    return Answer(
+        {"database": documents.database(found)},
+        _page(found),
+        exit_code=10 if problems else 0,
+        errors=problems,
+        note=None if found.exists else "no database yet; the first create makes it",
+    )
+
+
+@app.command("upgrade", epilog=epilog("vmsnap db upgrade", statuses=(22,)))
+def upgrade(context: typer.Context) -> Answer:
+    """Bring the database's schema up to this program's; an SQLite file is copied first."""
+    from vmsnap.cli.wiring import database_status, upgrade_database
+
+    session: Session = context.obj
+    before = database_status(session.settings)
+    session.begin_change(context)
+    session.is_upgrading = True
+    after, copy = upgrade_database(session.settings)
+    has_changed = before.revision != after.revision
+    done = f"upgraded from {before.revision or NOTHING} to {after.revision or NOTHING}"
+    kept = (Line(f"copy:      {copy}"),) if copy is not None else ()
+    words = done if has_changed else "nothing to upgrade"
+    return Answer(
+        {
+            "database": documents.database(after),
+            "former_revision": before.revision,
+            "copy": None if copy is None else str(copy),
+        },
+        (Line(words, "bold green"), *_page(after), *kept),
+        changed=has_changed,
+        is_news=True,
+    )
+
+
+def _page(found: "DatabaseStatus") -> tuple[Block, ...]:
+    return (
+        Line(f"database:  {found.url}"),
+        Line(f"exists:    {'yes' if found.exists else 'no'}"),
+        Line(f"schema:    {found.revision or NOTHING}"),
+        Line(f"expected:  {found.expected}"),
+    )
+
+
+def _schema_problem(found: "DatabaseStatus") -> Problem:
+    message = (
+        f"the schema of database '{found.url}' is '{found.revision or NOTHING}',"
+        f" this program works with '{found.expected}'"
+    )
+    return Problem("schema", message, "vmsnap db upgrade")

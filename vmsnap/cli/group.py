@@ -1,0 +1,133 @@
+"""The reading verbs of groups: list, show, tree, check."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmsnap.cli import documents, group_change
+from vmsnap.cli.answer import Answer, Block, Line, Problem
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import AllHosts, AnyDomain, Domain, Group
+from vmsnap.cli.session import Session
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import GroupCheck, Reason
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and use groups.")
+
+
+def _create_hint(domain: str | None) -> str:
+    return f"vmsnap snapshot create {domain or 'DOMAIN'}"
+
+
+@app.command(
+    "list",
+    epilog=epilog("vmsnap group list", "vmsnap group list web1 --json", statuses=(11, 20, 22)),
+)
+def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts = False) -> Answer:
+    """List groups, oldest first."""
+    from vmsnap.cli.render_group import group_table
+    from vmsnap.engine.listing import list_groups
+
+    session: Session = context.obj
+    found = list_groups(session.ports(), domain, all_hosts=all_hosts)
+    return Answer(
+        {"groups": [documents.group(view) for view in found.groups]},
+        group_table(found.groups, with_hosts=all_hosts),
+        note=None if found.groups else "no groups yet",
+        hint=None if found.groups else _create_hint(domain),
+    )
+
+
+@app.command(
+    "show", epilog=epilog("vmsnap group show web1 before-upgrade", statuses=(11, 12, 20, 22))
+)
+def show(context: typer.Context, domain: Domain, group: Group) -> Answer:
+    """Show a group: its disks, its backup and the space that it holds."""
+    from vmsnap.cli.render_group import group_page
+    from vmsnap.engine.listing import show_group
+
+    session: Session = context.obj
+    view = show_group(session.ports(), domain, group)
+    return Answer({"group": documents.group(view)}, group_page(view))
+
+
+@app.command("tree", epilog=epilog("vmsnap group tree web1", statuses=(11, 20, 22)))
+def tree(context: typer.Context, domain: Domain) -> Answer:
+    """Draw which group stands on which, and where the domain is now."""
+    from vmsnap.cli import render_group
+    from vmsnap.engine.listing import group_tree
+
+    session: Session = context.obj
+    ports = session.ports()
+    found = group_tree(ports, domain)
+    return Answer(
+        {
+            "domain": found.domain_name,
+            "tree": [documents.branch(node) for node in found.roots],
+            "stands_on_nothing": found.stands_on_nothing,
+            "current_size_bytes": found.current_size_bytes,
+        },
+        render_group.tree(found, ports.clock.now()) if found.roots else (),
+        note=None if found.roots else "no groups yet",
+        hint=None if found.roots else _create_hint(found.domain_name),
+    )
+
+
+@app.command(
+    "check",
+    epilog=epilog(
+        "vmsnap group check web1",
+        "vmsnap group check web1 before-upgrade --intact",
+        statuses=(11, 12, 15, 20, 22),
+    ),
+)
+def check(
+    context: typer.Context,
+    domain: Domain,
+    group: Annotated[
+        str | None, typer.Argument(metavar="[GROUP]", help="Only this group; all without it.")
+    ] = None,
+    intact: Annotated[
+        bool,
+        typer.Option("--intact", help="Look for damage alone; that the domain runs is fine."),
+    ] = False,
+) -> Answer:
+    """Say whether groups can be reverted, and every reason why not."""
+    from vmsnap.engine.check import check_groups
+
+    session: Session = context.obj
+    checks = check_groups(session.ports(), domain, group)
+    counting = [(item, _counting(item, only_damage=intact)) for item in checks]
+    problems = tuple(_problem(item, reasons) for item, reasons in counting if reasons)
+    return Answer(
+        {"groups": [documents.check(item, reasons) for item, reasons in counting]},
+        tuple(block for item, reasons in counting for block in _verdict(item, reasons)),
+        exit_code=15 if problems else 0,
+        errors=problems,
+        note=None if checks else "no groups yet",
+        hint=None if checks else _create_hint(domain),
+    )
+
+
+def _counting(item: "GroupCheck", *, only_damage: bool) -> "tuple[Reason, ...]":
+    return tuple(reason for reason in item.reasons if not (only_damage and reason.kind == "state"))
+
+
+def _verdict(item: "GroupCheck", reasons: "tuple[Reason, ...]") -> tuple[Block, ...]:
+    if not reasons:
+        return (Line(f"{item.group.name}: available", "green"),)
+    return (
+        Line(f"{item.group.name}: not available", "bold red"),
+        *(Line(f"  {reason.message} ({reason.kind}: {reason.code})") for reason in reasons),
+    )
+
+
+def _problem(item: "GroupCheck", reasons: "tuple[Reason, ...]") -> Problem:
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    name, domain = item.group.name, item.group.resource.domain_name
+    message = f"group '{name}' of domain '{domain}' is not available: {reasons[0].message}{more}"
+    return Problem("not_available", message)
+
+
+group_change.register(app)

@@ -1,0 +1,218 @@
+"""The changing verbs of groups: revert, delete."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vmsnap.cli import documents
+from vmsnap.cli.answer import Answer, Problem
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import (
+    Domain,
+    DryRun,
+    Group,
+    HostFileWord,
+    NoSafety,
+    Yes,
+    host_file_types,
+)
+from vmsnap.cli.questions import confirm, pasteable, require_terminal
+from vmsnap.cli.session import Session
+from vmsnap.cli.text import NOTHING
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import DeleteResult, RevertRequest, RevertResult
+
+_REVERT = epilog(
+    "vmsnap group revert web1 before-upgrade",
+    "vmsnap group revert web1 before-upgrade --dry-run",
+    "vmsnap undo web1",
+    statuses=(11, 12, 14, 15, 16, 20, 21, 22, 23, 24, 30, 75),
+)
+_DELETE = epilog(
+    "vmsnap group delete web1 before-upgrade --dry-run",
+    "vmsnap group delete web1 monday tuesday --yes",
+    statuses=(3, 11, 12, 14, 16, 20, 21, 22, 24, 30, 75),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the changing verbs to `vmsnap group`."""
+    app.command("revert", epilog=_REVERT)(revert)
+    app.command("delete", epilog=_DELETE)(delete)
+
+
+def revert(
+    context: typer.Context,
+    domain: Domain,
+    group: Group,
+    *,
+    no_safety: NoSafety = False,
+    keep_definition: Annotated[
+        bool, typer.Option("--keep-definition", help="Keep today's definition but for the disks.")
+    ] = False,
+    allow_disk_changes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-disk-changes", help="Go on although disks were detached, replaced or added."
+        ),
+    ] = False,
+    drop_managed_save: Annotated[
+        bool, typer.Option("--drop-managed-save", help="Throw a managed-save image away.")
+    ] = False,
+    leave: Annotated[
+        list[HostFileWord] | None,
+        typer.Option("--leave", help="Keep the live NVRAM or TPM as it is; can be repeated."),
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Bring a domain back to a group.
+
+    Disks, NVRAM, TPM state and definition become what they were. What they are now is kept first,
+    as a safety group: `vmsnap undo` goes back to it.
+    """
+    from vmsnap.engine.results import RevertRequest
+    from vmsnap.engine.revert import revert_group
+
+    session: Session = context.obj
+    request = RevertRequest(
+        with_safety=not no_safety,
+        keep_definition=keep_definition,
+        allow_disk_changes=allow_disk_changes,
+        drop_managed_save=drop_managed_save,
+        leave=host_file_types(leave),
+        dry_run=dry_run,
+    )
+    if no_safety and not yes and not dry_run:
+        _ask_revert(session, domain, group, request)
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    return reverted(revert_group(ports, domain, group, request), verb="group revert")
+
+
+def reverted(result: "RevertResult", *, verb: str) -> Answer:
+    """Answer for revert and undo alike."""
+    from vmsnap.cli.render_change import change
+
+    of = f"domain '{result.domain_name}' to '{result.target_name}'"
+    has_way_back = result.is_done and result.safety is not None
+    return Answer(
+        {
+            "domain": result.domain_name,
+            "target": result.target_name,
+            "is_done": result.is_done,
+            "safety": documents.resource(result.safety),
+            "changes": documents.texts(result.changes),
+            "notes": documents.texts(result.notes),
+        },
+        change(
+            f"brought back {of}" if verb == "undo" else f"reverted {of}",
+            f"would bring back {of}" if verb == "undo" else f"would revert {of}",
+            result.changes,
+            is_done=result.is_done,
+            safety=result.safety,
+            notes=result.notes,
+        ),
+        changed=result.is_done,
+        is_news=result.is_done,
+        hint=pasteable("undo", result.domain_name) if has_way_back else None,
+    )
+
+
+def delete(
+    context: typer.Context,
+    domain: Domain,
+    groups: Annotated[
+        list[str],
+        typer.Argument(metavar="GROUP...", help="Names, UUIDs or unique UUID prefixes of groups."),
+    ],
+    children: Annotated[
+        bool, typer.Option("--children", help="Take along all groups that stand on these.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Delete groups; the domain stays as it is.
+
+    Every other group and what the domain reads now keep their exact content.
+    """
+    from vmsnap.engine.delete import delete_groups
+    from vmsnap.engine.results import DeleteRequest
+
+    session: Session = context.obj
+    request = DeleteRequest(with_children=children, dry_run=dry_run)
+    names: tuple[str, ...] = tuple(groups)
+    if not yes and not dry_run:
+        names = _ask_delete(session, domain, names, with_children=children)
+        # What was shown is deleted, and nothing that came to stand on it since.
+        request = DeleteRequest(with_children=False)
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    return _deleted(delete_groups(ports, domain, names, request))
+
+
+def _ask_revert(session: Session, domain: str, group: str, request: "RevertRequest") -> None:
+    from dataclasses import replace
+
+    from vmsnap.engine.revert import revert_group
+
+    require_terminal(pasteable("group", "revert", domain, group, "--no-safety", "--yes"))
+    plan = revert_group(session.ports(), domain, group, replace(request, dry_run=True))
+    losses = [
+        f"domain '{plan.domain_name}' loses what it wrote since it left '{plan.target_name}',"
+        " with its present NVRAM and TPM state; 'vmsnap undo' cannot bring it back:",
+        *(f"  {text}" for text in plan.changes),
+    ]
+    session.reporter.clear()
+    confirm(session.printer, losses, "Revert without a safety group?")
+
+
+def _ask_delete(
+    session: Session, domain: str, groups: tuple[str, ...], *, with_children: bool
+) -> tuple[str, ...]:
+    from vmsnap.engine.delete import delete_groups
+    from vmsnap.engine.results import DeleteRequest
+
+    flags = ["--children"] if with_children else []
+    require_terminal(pasteable("group", "delete", domain, *groups, *flags, "--yes"))
+    request = DeleteRequest(with_children=with_children, dry_run=True)
+    plan = delete_groups(session.ports(), domain, groups, request)
+    losses = [
+        f"these points of domain '{plan.domain_name}' and their backups will be gone:",
+        *(f"  {name}" for name in plan.groups),
+        *(f"  {text}" for text in plan.changes),
+    ]
+    session.reporter.clear()
+    confirm(session.printer, losses, "Delete?")
+    return plan.groups
+
+
+def _deleted(result: "DeleteResult") -> Answer:
+    from vmsnap.cli.render_change import deleted
+
+    is_partial = result.is_done and not result.is_complete
+    failed = [merge for merge in result.results if not merge.merged] if is_partial else []
+    again = pasteable("group", "delete", result.domain_name, *result.groups, "--yes")
+    problems = tuple(
+        Problem(
+            merge.code or "image",
+            f"'{merge.group}/{merge.target}' is not merged yet: {merge.message or NOTHING}",
+            again,
+        )
+        for merge in failed
+    )
+    return Answer(
+        {
+            "domain": result.domain_name,
+            "groups": documents.texts(result.groups),
+            "results": [documents.merge(merge) for merge in result.results],
+            "is_done": result.is_done,
+            "is_complete": result.is_complete,
+            "changes": documents.texts(result.changes),
+            "notes": documents.texts(result.notes),
+        },
+        deleted(result),
+        changed=result.is_done,
+        exit_code=3 if is_partial else 0,
+        errors=problems,
+        is_news=result.is_complete,
+    )

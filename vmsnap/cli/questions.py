@@ -1,0 +1,41 @@
+"""Questions before something is lost: asked on a terminal, answered by `--yes`, else refused."""
+
+import shlex
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.output import is_terminal
+from vmsnap.cli.text import clean
+from vmsnap.errors import QuestionError
+
+if TYPE_CHECKING:
+    from vmsnap.cli.output import Printer
+
+
+def pasteable(*words: str) -> str:
+    """Write a vmsnap command so that it can be pasted into a shell."""
+    return shlex.join(("vmsnap", *words))
+
+
+def require_terminal(command_line: str) -> None:
+    """Refuse, before anything is looked at, if a question could not be asked.
+
+    Raises QuestionError whose hint is `command_line`, the same command with `--yes`.
+    """
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise QuestionError(
+            "this needs a confirmation, and there is no terminal to ask on", hint=command_line
+        )
+
+
+def confirm(printer: "Printer", losses: Iterable[str], question: str) -> None:
+    """Say on stderr what will be lost, and ask; anything but a yes raises QuestionError."""
+    for line in losses:
+        printer.say(clean(line))
+    printer.say(f"{clean(question)} [y/N] ", end="")
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        printer.say("")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise QuestionError("not confirmed; nothing was changed")

@@ -1,0 +1,59 @@
+"""The verb recover."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from vmsnap.cli import documents
+from vmsnap.cli.answer import Answer, Problem
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import DryRun
+from vmsnap.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmsnap.engine.results import RecoverResult
+
+EPILOG = epilog(
+    "vmsnap recover",
+    "vmsnap recover --dry-run",
+    statuses=(3, 14, 20, 21, 22, 24, 30, 75),
+)
+_STUCK = {"waiting": 14, "busy": 75}
+_PARTIAL = 3
+
+
+def recover(context: typer.Context, dry_run: DryRun = False) -> Answer:
+    """Finish or undo what was interrupted.
+
+    On every domain of this host; fences that were left are lifted. A second run does nothing.
+    """
+    from vmsnap.cli.render_change import recovered
+    from vmsnap.engine.recover import recover_all
+
+    session: Session = context.obj
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    results = recover_all(ports, dry_run=dry_run)
+    stuck = [result for result in results if result.outcome in _STUCK]
+    return Answer(
+        {"operations": [documents.recovered(result) for result in results]},
+        recovered(results),
+        changed=not dry_run and len(stuck) < len(results),
+        exit_code=0 if dry_run else _exit_code(results, stuck),
+        errors=tuple(_problem(result) for result in stuck),
+        note=None if results else "nothing was interrupted",
+        is_news=not dry_run and not stuck,
+    )
+
+
+def _exit_code(results: "Sequence[RecoverResult]", stuck: "Sequence[RecoverResult]") -> int:
+    if stuck and len(stuck) < len(results):
+        return _PARTIAL
+    return max((_STUCK[result.outcome] for result in stuck), default=0)
+
+
+def _problem(result: "RecoverResult") -> Problem:
+    code = "busy" if result.outcome == "busy" else "wrong_state"
+    name = result.domain_name or result.domain_id
+    return Problem(code, f"domain '{name}' is not recovered yet: {result.message}")

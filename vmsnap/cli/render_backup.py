@@ -1,0 +1,96 @@
+"""Backups as tables and lines for people."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.answer import Block, Branch, Column, Line, Table
+from vmsnap.cli.text import NOTHING, local_time, size
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import BackupView, VerifyResult
+
+_LIST = (
+    Column("DOMAIN"),
+    Column("BACKUP", "bold"),
+    Column("OF"),
+    Column("TYPE"),
+    Column("CAPTURE"),
+    Column("SIZE", is_number=True),
+    Column("CAPTURED"),
+)
+_VERIFIED = (Column("DOMAIN"), Column("BACKUP", "bold"), Column("TYPE"), Column("VERDICT"))
+
+
+def backup_table(views: "Sequence[BackupView]", *, with_hosts: bool = False) -> tuple[Block, ...]:
+    """List backups, one row per type of host file."""
+    if not views:
+        return ()
+    columns = (*_LIST, Column("HOST", "dim")) if with_hosts else _LIST
+    return (Table(columns, tuple(_row(view, with_hosts=with_hosts) for view in views)),)
+
+
+def _row(view: "BackupView", *, with_hosts: bool) -> tuple[str, ...]:
+    resource, backup = view.resource, view.backup
+    return (
+        resource.domain_name,
+        resource.name,
+        resource.kind.value,
+        backup.type.value,
+        backup.capture.value,
+        size(backup.size_bytes),
+        local_time(backup.captured_at),
+        *([resource.host_id] if with_hosts else []),
+    )
+
+
+def backup_page(views: "Sequence[BackupView]") -> tuple[Block, ...]:
+    """Show all that is known of one backup."""
+    if not views:
+        return ()
+    resource = views[0].resource
+    remark = (Line(f"description:  {resource.description}"),) if resource.description else ()
+    return (
+        Line(f"{resource.name}  ({resource.id})", "bold"),
+        Line(f"domain:       {resource.domain_name}"),
+        Line(f"of:           {resource.kind.value}"),
+        Line(f"created:      {local_time(resource.created_at)}"),
+        *remark,
+        *(_type(view) for view in views),
+    )
+
+
+def _type(view: "BackupView") -> Block:
+    backup = view.backup
+    details = [f"captured at: {local_time(backup.captured_at)}"]
+    if backup.digest is not None:
+        details.append(f"sha256: {backup.digest}")
+    if backup.path is not None:
+        details.append(f"path: {backup.path}")
+    if backup.secret_id is not None:
+        details.append(f"encrypted with secret: {backup.secret_id}")
+    amount = f", {size(backup.size_bytes)}" if backup.size_bytes is not None else ""
+    return Branch(
+        f"{backup.type.value}:  {backup.capture.value}{amount}",
+        children=tuple(Branch(detail) for detail in details),
+    )
+
+
+def verified(results: "Sequence[VerifyResult]") -> tuple[Block, ...]:
+    """List verified backups, whole or not."""
+    rows = tuple(
+        (
+            result.view.resource.domain_name,
+            result.view.resource.name,
+            result.view.backup.type.value,
+            _verdict(result),
+        )
+        for result in results
+    )
+    return (Table(_VERIFIED, rows),) if rows else ()
+
+
+def _verdict(result: "VerifyResult") -> str:
+    if result.problem is not None:
+        return result.problem
+    has_content = result.view.backup.digest is not None
+    return "whole" if has_content else f"{NOTHING} ({result.view.backup.capture.value})"

@@ -1,0 +1,74 @@
+"""What changing verbs did, or would do, as lines for people."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.answer import Block, Column, Line, Table
+from vmsnap.cli.text import NOTHING, joined, local_time
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import DeleteResult, MergeResult, RecoverResult
+    from vmsnap.model import Resource
+
+_RECOVERED = (
+    Column("DOMAIN", "bold"),
+    Column("INTERRUPTED"),
+    Column("STARTED"),
+    Column("OUTCOME"),
+    Column("MESSAGE"),
+)
+
+
+def change(
+    done: str,
+    would: str,
+    changes: Iterable[str],
+    *,
+    is_done: bool,
+    safety: "Resource | None" = None,
+    notes: Iterable[str] = (),
+) -> tuple[Block, ...]:
+    """Say what was done (`done`) or would be (`would`), its changes, and what was kept."""
+    kept = f"kept the state before it as {safety.kind.value} '{safety.name}'" if safety else ""
+    return (
+        Line(done, "bold green") if is_done else Line(would, "bold"),
+        *(Line(f"  {text}") for text in changes),
+        *([Line(f"  {kept}")] if kept and is_done else []),
+        *(Line(f"note: {note}", "yellow") for note in notes),
+    )
+
+
+def deleted(result: "DeleteResult") -> tuple[Block, ...]:
+    """Say which groups are gone or would go, disk by disk where something failed."""
+    names = joined(f"'{name}'" for name in result.groups)
+    of = f"of domain '{result.domain_name}'"
+    done = f"deleted {names} {of}" if result.is_complete else f"not all of {names} {of} is deleted"
+    failed = [_unmerged(merge) for merge in result.results if not merge.merged]
+    return change(
+        done,
+        f"would delete {names} {of}",
+        (*result.changes, *failed),
+        is_done=result.is_done,
+        notes=result.notes,
+    )
+
+
+def _unmerged(merge: "MergeResult") -> str:
+    return f"{merge.group}/{merge.target}: not merged: {merge.message or merge.code or NOTHING}"
+
+
+def recovered(results: "Sequence[RecoverResult]") -> tuple[Block, ...]:
+    """List what became of each interrupted operation."""
+    if not results:
+        return ()
+    rows = tuple(
+        (
+            result.domain_name or result.domain_id,
+            result.verb or NOTHING,
+            local_time(result.started_at),
+            result.outcome.replace("_", " "),
+            result.message,
+        )
+        for result in results
+    )
+    return (Table(_RECOVERED, rows),)

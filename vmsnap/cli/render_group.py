@@ -1,0 +1,166 @@
+"""Groups as tables, a drawn tree and verdicts for people."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.answer import Block, Branch, Column, Line, Table
+from vmsnap.cli.render_domain import verdict
+from vmsnap.cli.text import NOTHING, age, joined, local_time, size
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import CreateResult, GroupTree, GroupView, TreeNode
+    from vmsnap.model import Capture, Group, HostFileType
+
+_LIST = (
+    Column("DOMAIN"),
+    Column("GROUP", "bold"),
+    Column("HERE", "green"),
+    Column("KIND"),
+    Column("STATE"),
+    Column("CREATED"),
+    Column("SIZE", is_number=True),
+    Column("DISKS"),
+    Column("NVRAM"),
+    Column("TPM"),
+)
+_SNAPSHOTS = (
+    Column("DOMAIN"),
+    Column("SNAPSHOT", "bold"),
+    Column("CREATED"),
+    Column("SIZE", is_number=True),
+    Column("FORMAT"),
+    Column("FROZEN FILE"),
+)
+_HERE = "you are here"
+
+
+def group_table(views: "Sequence[GroupView]", *, with_hosts: bool = False) -> tuple[Block, ...]:
+    """List groups, one per row."""
+    if not views:
+        return ()
+    columns = (*_LIST, Column("HOST", "dim")) if with_hosts else _LIST
+    return (Table(columns, tuple(_row(view, with_hosts=with_hosts) for view in views)),)
+
+
+def _row(view: "GroupView", *, with_hosts: bool) -> tuple[str, ...]:
+    group = view.group
+    return (
+        group.resource.domain_name,
+        group.name,
+        "*" if view.is_current else "",
+        group.kind.value,
+        group.state.value,
+        local_time(group.resource.created_at),
+        size(view.size_bytes),
+        joined(disk.target for disk in view.disks),
+        *_captures(group),
+        *([group.resource.host_id] if with_hosts else []),
+    )
+
+
+def _captures(group: "Group") -> tuple[str, str]:
+    words = {backup.type.value: backup.capture.value for backup in group.resource.backups}
+    return words.get("nvram", NOTHING), words.get("tpm", NOTHING)
+
+
+def snapshot_table(views: "Sequence[GroupView]") -> tuple[Block, ...]:
+    """List snapshots: one row per disk of each group."""
+    rows = tuple(
+        (
+            view.group.resource.domain_name,
+            f"{view.group.name}/{disk.target}",
+            local_time(view.group.resource.created_at),
+            size(disk.size_bytes),
+            disk.format,
+            str(disk.frozen_path),
+        )
+        for view in views
+        for disk in view.disks
+    )
+    return (Table(_SNAPSHOTS, rows),) if rows else ()
+
+
+def group_page(view: "GroupView") -> tuple[Block, ...]:
+    """Show all that is known of a group."""
+    group = view.group
+    resource = group.resource
+    nvram, tpm = _captures(group)
+    here = f", {_HERE}" if view.is_current else ""
+    disks = tuple(
+        Branch(
+            f"disk {disk.target}:  {disk.format}, {size(disk.size_bytes)} on disk",
+            children=(
+                Branch(f"frozen: {disk.frozen_path}"),
+                Branch(f"put on it: {disk.active_path}"),
+            ),
+        )
+        for disk in view.disks
+    )
+    remark = (Line(f"description:  {resource.description}"),) if resource.description else ()
+    return (
+        Line(f"{group.name}  ({group.id})", "bold"),
+        Line(f"domain:       {resource.domain_name}"),
+        Line(f"state:        {group.state.value}, {group.kind.value}{here}"),
+        Line(f"created:      {local_time(resource.created_at)}"),
+        *remark,
+        Line(f"size on disk: {size(view.size_bytes)}"),
+        Line(f"NVRAM:        {nvram}"),
+        Line(f"TPM:          {tpm}"),
+        *disks,
+        *(Line(f"disk {item.target}:  left out: {item.reason}") for item in group.left_out),
+    )
+
+
+def tree(found: "GroupTree", now: datetime) -> tuple[Block, ...]:
+    """Draw which group stands on which, and where the machine is now."""
+    active = f"{_HERE}: {size(found.current_size_bytes)} since"
+    here = Branch(active, "bold green")
+    below = (here,) if found.stands_on_nothing else ()
+    roots = tuple(_branch(node, now, here) for node in found.roots)
+    return (Branch(found.domain_name, "bold", (*roots, *below)),)
+
+
+def _branch(node: "TreeNode", now: datetime, here: Branch) -> Branch:
+    group = node.view.group
+    marks = [word for word in (group.kind.value, group.state.value) if word in _MARKED]
+    created = group.resource.created_at
+    words = [size(node.view.size_bytes), age(created, now), *marks]
+    children = tuple(_branch(child, now, here) for child in node.children)
+    below = (*children, here) if node.view.is_current else children
+    return Branch(f"{group.name}  ({', '.join(words)})", children=below)
+
+
+_MARKED = frozenset({"safety", "deleting", "creating"})
+
+
+def created(result: "CreateResult") -> tuple[Block, ...]:
+    """Say what was taken, or after a dry run what would be."""
+    if result.group is None:
+        return (
+            Line(f"would create group '{result.name}' of domain '{result.domain_name}'", "bold"),
+            *(Line(f"  {part.name}: {verdict(part)}") for part in result.disks),
+            *_host_files(result.captures),
+            *_notes(result.notes),
+        )
+    view = result.group
+    left_out = (Line(f"  {item.target}: left out: {item.reason}") for item in result.left_out)
+    return (
+        Line(f"created group '{result.name}' of domain '{result.domain_name}'", "bold green"),
+        Line(f"  disks: {joined(disk.target for disk in view.disks)}"),
+        *_host_files(result.captures),
+        *left_out,
+        *_notes(result.notes),
+    )
+
+
+def _host_files(captures: "Sequence[tuple[HostFileType, Capture]]") -> tuple[Line, ...]:
+    words = {"nvram": "NVRAM", "tpm": "TPM"}
+    return tuple(
+        Line(f"  {words.get(type_.value, type_.value)}: {capture.value.replace('_', ' ')}")
+        for type_, capture in captures
+    )
+
+
+def _notes(notes: Sequence[str]) -> tuple[Line, ...]:
+    return tuple(Line(f"note: {note}", "yellow") for note in notes)

@@ -1,0 +1,139 @@
+"""One run of vmsnap: its settings, its ports, its log; what all verbs get from Typer's context."""
+
+import logging
+import os
+import time
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.output import Printer
+from vmsnap.cli.reporter import StderrReporter
+from vmsnap.errors import ConfigError, LeftChangedError, VmsnapError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import typer
+
+    from vmsnap.cli.wiring import Need, Wiring
+    from vmsnap.config import Settings
+    from vmsnap.ports import Ports
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """What was asked for globally, and what is made of it when a verb first needs it."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.printer = printer
+        self.command_line: dict[str, object] = {}
+        """Global options that were typed, by their key in config.toml."""
+        self.config_file: Path | None = None
+        self.is_upgrading = False
+        self._wirings: list[Wiring] = []
+        self._log: logging.Handler | None = None
+        self._verb = ""
+        self._started = time.monotonic()
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings of this run. Raises ConfigError if they cannot be used."""
+        from vmsnap.config import load_settings
+
+        settings = load_settings(self.command_line, os.environ, self.config_file)
+        self.printer.is_json = settings.json
+        self.printer.is_quiet = settings.quiet
+        return settings
+
+    @cached_property
+    def reporter(self) -> StderrReporter:
+        """Where the engine says what it does."""
+        settings = self.settings
+        return StderrReporter(self.printer, is_quiet=settings.quiet, is_verbose=settings.verbose)
+
+    def ports(self) -> "Ports":
+        """Build what a reading verb or a dry run uses; a missing database counts as empty."""
+        from vmsnap.cli.wiring import Need
+
+        return self._wire(Need.READ)
+
+    def changing_ports(self, context: "typer.Context", *, create: bool = False) -> "Ports":
+        """Open the log and build what a changing verb uses; `create` makes a missing database."""
+        from vmsnap.cli.wiring import Need
+
+        self.begin_change(context)
+        return self._wire(Need.MAKE if create else Need.WRITE)
+
+    def _wire(self, need: "Need") -> "Ports":
+        try:
+            from vmsnap.cli.wiring import Wiring
+        except ModuleNotFoundError as error:
+            if error.name != "libvirt":
+                raise
+            message = "libvirt's binding for Python is not installed"
+            raise ConfigError(message, hint="apt install python3-libvirt") from error
+        self._wirings.append(Wiring(self.settings, self.reporter, need))
+        return self._wirings[-1].ports
+
+    def changed_at(self, error: BaseException) -> bool | None:
+        """Tell whether a run that ended by `error` changed anything; None if nobody knows."""
+        for name in ("changed", "vmsnap_changed"):
+            said = getattr(error, name, None)
+            if isinstance(said, bool):
+                return said
+        if isinstance(error, VmsnapError):
+            return isinstance(error, LeftChangedError)
+        has_begun = any(wiring.has_begun for wiring in self._wirings)
+        return None if has_begun or self.is_upgrading else False
+
+    def begin_change(self, context: "typer.Context") -> None:
+        """Append to the log file that a changing verb begins; without the file only warn."""
+        from vmsnap.cli.log_file import open_log
+
+        self._verb = context.command_path.removeprefix("vmsnap ")
+        path = self.settings.log_file
+        try:
+            self._log = open_log(path)
+        except OSError as error:
+            self.reporter.warn(f"this run is not logged: '{path}': {error.strerror}")
+        # A verb's own options hold no secrets; the global ones, with the database URL, are not
+        # among them.
+        asked = " ".join(f"{key}={value!r}" for key, value in context.params.items() if value)
+        log.info("start: %s uid=%d %s", self._verb, os.getuid(), asked)
+
+    def settle_output(self) -> None:
+        """Find out, after a failure, whether JSON is wanted: the settings may not be loaded yet."""
+        if os.environ.get("VMSNAP_JSON", "").lower() in {"1", "true", "yes", "on"}:
+            self.printer.is_json = True
+        was_json = self.printer.is_json
+        with suppress(VmsnapError):
+            _ = self.settings
+        self.printer.is_json = self.printer.is_json or was_json
+
+    def log_bug(self, text: str) -> None:
+        """Append a traceback to the log file, also for a verb that changes nothing."""
+        from vmsnap.cli.log_file import open_log
+
+        if self._log is None and "settings" in self.__dict__:
+            with suppress(OSError):
+                self._log = open_log(self.settings.log_file)
+        for line in text.splitlines():
+            log.error("%s", line)
+
+    def end(self, exit_code: int, what: str) -> None:
+        """Clear the terminal's moving line, and append to the log file how the run ended."""
+        from vmsnap.cli.log_file import close_log
+
+        if "reporter" in self.__dict__:
+            self.reporter.clear()
+        while self._wirings:
+            with suppress(VmsnapError):
+                self._wirings.pop().close()
+        if self._log is None:
+            return
+        seconds = time.monotonic() - self._started
+        log.info("end: %s status=%d seconds=%.1f %s", self._verb, exit_code, seconds, what)
+        close_log(self._log)
+        self._log = None

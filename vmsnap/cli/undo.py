@@ -1,0 +1,36 @@
+"""The verb undo."""
+
+from typing import Annotated
+
+import typer
+
+from vmsnap.cli.answer import Answer
+from vmsnap.cli.group_change import reverted
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import Domain, DryRun
+from vmsnap.cli.session import Session
+
+EPILOG = epilog(
+    "vmsnap undo web1",
+    "vmsnap undo web1 --dry-run",
+    statuses=(11, 14, 15, 16, 20, 21, 22, 23, 24, 30, 75),
+)
+
+
+def undo(
+    context: typer.Context,
+    domain: Domain,
+    force: Annotated[
+        bool, typer.Option("--force", help="Undo although groups were made since.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Take the last revert or restore of a domain back."""
+    from vmsnap.engine.results import UndoRequest
+    from vmsnap.engine.undo import undo_last
+
+    session: Session = context.obj
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    return reverted(
+        undo_last(ports, domain, UndoRequest(force=force, dry_run=dry_run)), verb="undo"
+    )

@@ -1,0 +1,104 @@
+"""Settings made into ports: the one place that knows every adapter; imported when first needed."""
+
+import uuid
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from vmsnap.config import Settings
+from vmsnap.host.domain_xml import XmlDefinitions
+from vmsnap.host.host_files import LocalHostFiles
+from vmsnap.host.hypervisor import LibvirtHypervisor
+from vmsnap.host.images import QemuImages
+from vmsnap.host.journal_files import FolderJournals
+from vmsnap.host.locks import FileLocks
+from vmsnap.model import DatabaseStatus, DomainId, JsonObject
+from vmsnap.ports import Ports, Reporter
+from vmsnap.store import opening
+from vmsnap.store.catalog import SqlCatalog
+from vmsnap.store.empty import EmptyCatalog
+
+
+class Need(Enum):
+    """What a verb needs of the database."""
+
+    READ = "read"
+    """One that is missing counts as empty."""
+    WRITE = "write"
+    """One that is missing counts as empty, but one that is there must be writable."""
+    MAKE = "make"
+    """One that is missing is made."""
+
+
+class SystemClock:
+    """The Clock of this machine."""
+
+    def now(self) -> datetime:
+        """Return the present time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def new_id(self) -> str:
+        """Return a new random UUID."""
+        return str(uuid.uuid4())
+
+
+class _WatchedJournals(FolderJournals):
+    """Remembers whether an operation was begun, for what `--json` says after a signal."""
+
+    has_begun = False
+
+    def start(self, domain_id: DomainId, header: JsonObject) -> None:
+        self.has_begun = True
+        super().start(domain_id, header)
+
+
+class Wiring:
+    """The ports of one verb, open until `close`."""
+
+    def __init__(self, settings: Settings, reporter: Reporter, need: Need) -> None:
+        """Open the database and prepare all else; libvirt is connected to at the first call.
+
+        Raises ConfigError if the database or the connection URI cannot be used.
+        """
+        definitions = XmlDefinitions.for_uri(settings.connect_uri)
+        locks = FileLocks(settings.state_folder)
+        self._journals = _WatchedJournals(settings.state_folder)
+        self._catalog = _open_catalog(settings, need)
+        self.ports = Ports(
+            hypervisor=LibvirtHypervisor(settings.connect_uri, definitions),
+            definitions=definitions,
+            images=QemuImages(locks.inherited_fds),
+            host_files=LocalHostFiles(),
+            catalog=self._catalog,
+            journals=self._journals,
+            locks=locks,
+            reporter=reporter,
+            clock=SystemClock(),
+            wait_seconds=settings.wait_seconds,
+        )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an operation that changes something was begun."""
+        return self._journals.has_begun
+
+    def close(self) -> None:
+        """Close the database."""
+        self._catalog.close()
+
+
+def database_status(settings: Settings) -> DatabaseStatus:
+    """Say which database the settings name and what it holds."""
+    return opening.database_status(settings.database_url, make_folder=settings.is_default_database)
+
+
+def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
+    """Upgrade the database's schema; say where an SQLite file was copied before."""
+    return opening.upgrade_database(settings.database_url, make_folder=settings.is_default_database)
+
+
+def _open_catalog(settings: Settings, need: Need) -> SqlCatalog | EmptyCatalog:
+    create = need is Need.MAKE or (need is Need.WRITE and database_status(settings).exists)
+    return opening.open_catalog(
+        settings.database_url, create=create, make_folder=settings.is_default_database
+    )
