@@ -1,5 +1,6 @@
 """Fixtures of the live tests: machines on the private host, and the real vmsnap command."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from livebed.command import Vmsnap
-from livebed.machine import Hardware, Machine
+from livebed.machine import IMAGES, Hardware, Machine
+
+EVERYTHING = ("secret", "variable", "vda", "vdb")
 
 
 @pytest.fixture
@@ -25,6 +28,29 @@ def machine() -> Iterator[Callable[..., Machine]]:
     yield make
     for each in reversed(made):
         each.remove()
+
+
+@pytest.fixture(scope="session")
+def monday() -> Iterator[Path]:
+    """Boot a guest once for all tests: a saved state in which everything says monday."""
+    first = Machine(Hardware(boots_guest=True))
+    folder = IMAGES / f"{first.name}-state"
+    try:
+        first.create()
+        assert first.boot("read", "write monday") == dict.fromkeys(EVERYTHING, "-")
+        first.save_state(folder)
+        yield folder
+    finally:
+        first.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def written_machine(machine: Callable[..., Machine], monday: Path) -> Machine:
+    """Return a machine, off, whose secret, variable and disks say monday; it boots the guest."""
+    made = machine(boots_guest=True)
+    made.load_state(monday)
+    return made
 
 
 @pytest.fixture

@@ -39,6 +39,10 @@ def virsh(*arguments: str, timeout_seconds: float = 60) -> str:
     return done.stdout.strip()
 
 
+def _copy(source: Path, to: Path) -> None:
+    subprocess.run(["cp", "-a", str(source), str(to)], check=True, timeout=60)
+
+
 class VirshError(Exception):
     """Virsh refused; the message is its own."""
 
@@ -114,6 +118,21 @@ class Machine:
         file.write_text(xml)
         virsh("define", str(file))
         file.unlink()
+
+    def save_state(self, folder: Path) -> None:
+        """Copy disks, NVRAM and TPM state into a folder, with owners and modes."""
+        folder.mkdir(mode=0o700)
+        for source in (*self.originals.values(), self.nvram, self.tpm):
+            _copy(source, folder)
+
+    def load_state(self, folder: Path) -> None:
+        """Take over what another machine of the same hardware saved, before the first start."""
+        for target in self.targets:
+            _copy(folder / self.original(target).name, self.original(target))
+        _copy(next(folder.glob("*_VARS.fd")), self.nvram)
+        self.tpm.parent.mkdir(mode=0o711)
+        self.tpm.parent.chmod(0o711)
+        _copy(folder / self.tpm.name, self.tpm.parent)
 
     # --- what it looks like ---
 
