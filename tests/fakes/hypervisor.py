@@ -216,7 +216,7 @@ class FakeHypervisor:
         known = {disk.target for disk in self._current(machine)}
         for target, overlay in overlays.items():
             if target not in known:
-                raise LibvirtError(f"libvirt cannot switch the disks: no disk named '{target}'")
+                raise LibvirtError(f"the domain has no disk '{target}'")
             if not self.file_exists(overlay):
                 raise LibvirtError(
                     "libvirt cannot switch the disks: "
