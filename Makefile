@@ -1,0 +1,25 @@
+# make test   install what is missing, then run every test, the live ones on private hosts
+# make demo   install what is missing, then show the tool on a throw-away machine
+# make lint   formatting, style, types, imports and spelling alone
+# make clean  remove what these made: .venv, caches, the test guest (packages of apt stay)
+#
+# For Debian 12 and later, as root: test and demo start a libvirt of their own.
+
+.PHONY: test demo lint clean
+
+test:
+	tests/live/install.sh test
+	.venv/bin/python tests/run.py
+
+demo:
+	@tests/live/install.sh demo
+	@tests/live/private-host.sh .venv/bin/python tests/live/demo.py
+
+lint:
+	tests/live/install.sh test
+	.venv/bin/pytest tests/test_linters.py tests/test_tree.py
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf *.egg-info /var/cache/vmsnap-test
+	find tests vmsnap -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""Run all tests on two private hosts at once, the live ones on one, and sum up what they say.
+
+Arguments are handed to both runs of pytest. The last line reads like pytest's own, with
+the figures of both; the status is 0 only if both ended with 0.
+"""
+
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+PARTS = {
+    "live": (str(TESTS / "live"),),
+    "all others": (str(TESTS), f"--ignore={TESTS / 'live'}"),
+}
+COUNT = re.compile(r"(\d+) (failed|passed|skipped|deselected|xfailed|xpassed|warnings?|errors?)\b")
+
+
+def start(selection: tuple[str, ...], output: Path) -> subprocess.Popen[bytes]:
+    """Start pytest with a part of the tests on a private host, which dies with this process."""
+    command = (
+        *("setpriv", "--pdeathsig", "TERM", str(TESTS / "live" / "private-host.sh")),
+        *(sys.executable, "-m", "pytest", *selection, *sys.argv[1:]),
+    )
+    environment = {**os.environ, "VMSNAP_REQUIRE_LIVE": "1", "PYTHONUNBUFFERED": "1"}
+    with output.open("wb") as stream:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=TESTS.parent,
+            env=environment,
+        )
+
+
+def follow(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Show a part's output while it runs."""
+    with output.open(errors="replace") as stream:
+        while True:
+            has_ended = process.poll() is not None
+            text = stream.read()
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            if has_ended:
+                return
+            time.sleep(0.2)
+
+
+def closing_line(output: Path) -> str:
+    """Return the last line that counts tests, or an empty one: pytest did not get that far."""
+    lines = output.read_text(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if COUNT.search(line)), "")
+
+
+def add_up(lines: list[str], seconds: float) -> str:
+    """Return one closing line for several."""
+    total: collections.Counter[str] = collections.Counter()
+    for line in lines:
+        for number, word in COUNT.findall(line):
+            total[word.removesuffix("s") if word.startswith(("err", "warn")) else word] += int(
+                number
+            )
+    counts = ", ".join(f"{number} {word}" for word, number in sorted(total.items()))
+    return f"===== {counts or 'no tests ran'} in {seconds:.2f}s ====="
+
+
+def main() -> int:
+    """Run both parts; return 0, or the status of a part that failed."""
+    os.umask(0o022)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = {name: Path(folder) / name for name in PARTS}
+        running = {name: start(PARTS[name], outputs[name]) for name in PARTS}
+        for name, process in running.items():
+            sys.stdout.write(f"\n##### {name}\n\n")
+            follow(process, outputs[name])
+        lines = [closing_line(output) for output in outputs.values()]
+    sys.stdout.write("\n")
+    for name, line in zip(running, lines, strict=True):
+        sys.stdout.write(f"{name}: {line.strip(' =') or 'did not end as it should'}\n")
+    sys.stdout.write(add_up(lines, time.monotonic() - begin) + "\n")
+    return next((process.returncode for process in running.values() if process.returncode), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
