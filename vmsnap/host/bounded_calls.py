@@ -25,6 +25,7 @@ class BoundedCalls:
         """Run a call that changes nothing; raises LibvirtError if it does not answer in time."""
         self._settle()
         call = _Call(work)
+        call.start()
         if not call.has_ended.wait(self._limit_seconds):
             raise self._silence()
         return call.result()
@@ -38,11 +39,12 @@ class BoundedCalls:
         call = _Call(work)
         deadline = time.monotonic() + self._limit_seconds
         try:
+            call.start()
             call.has_ended.wait(self._limit_seconds)
         finally:
-            if not call.has_ended.wait(max(0.0, deadline - time.monotonic())):
+            if not call.is_over_within(deadline - time.monotonic()):
                 self._unfinished = call.has_ended
-        if self._unfinished is not None:
+        if not call.has_ended.is_set():
             raise self._silence()
         return call.result()
 
@@ -70,8 +72,22 @@ class _Call(Generic[T]):
         self._work = work
         self._results: list[T] = []
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._has_begun = False
+        self._is_cancelled = False
         self.has_ended = threading.Event()
+
+    def start(self) -> None:
+        """Start the call; it ends with the process at the latest."""
         threading.Thread(target=self._run, daemon=True).start()
+
+    def is_over_within(self, seconds: float) -> bool:
+        """Wait for the end of the call; one that has not begun never will."""
+        with self._lock:
+            self._is_cancelled = True
+            if not self._has_begun:
+                return True
+        return self.has_ended.wait(max(0.0, seconds))
 
     def result(self) -> T:
         """Return or raise what the call did."""
@@ -80,6 +96,10 @@ class _Call(Generic[T]):
         return self._results[0]
 
     def _run(self) -> None:
+        with self._lock:
+            if self._is_cancelled:
+                return
+            self._has_begun = True
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, not hidden
