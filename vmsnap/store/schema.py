@@ -43,7 +43,7 @@ blob = LargeBinary().with_variant(LONGBLOB(), "mysql")
 class UtcTime(TypeDecorator[datetime]):
     """An instant as text of a fixed width that sorts by time: MySQL's own drop the offset."""
 
-    impl = String(27)
+    impl = String(27).with_variant(VARCHAR(27, **_ASCII), "mysql")
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
@@ -61,7 +61,7 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
-utc_time = UtcTime().with_variant(VARCHAR(27, **_ASCII), "mysql")
+utc_time = UtcTime()
 
 metadata = MetaData()
 
