@@ -1,0 +1,111 @@
+"""Real images, real files and real processes for the tests of the host's adapters."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vmsnap.host.images import QemuImages
+
+DEADLINE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Makes images in a folder, writes to them and reads them, with the real programs."""
+
+    folder: Path
+
+    def make(
+        self,
+        name: str,
+        size: int,
+        *,
+        format_: str = "qcow2",
+        backing: Path | None = None,
+        backing_format: str = "qcow2",
+    ) -> Path:
+        path = self.folder / name
+        options = ["-b", str(backing), "-F", backing_format] if backing else []
+        self.qemu_img("create", "-q", "-f", format_, *options, str(path), str(size))
+        return path
+
+    def write(
+        self, path: Path, offset: int, length: int, byte: int, format_: str = "qcow2"
+    ) -> None:
+        command = f"write -P {byte} {offset} {length}"
+        subprocess.run(
+            ["qemu-io", "-f", format_, "-c", command, str(path)], check=True, capture_output=True
+        )
+
+    def read(self, path: Path, format_: str = "qcow2") -> bytes:
+        raw = self.folder / "as-read.raw"
+        self.qemu_img("convert", "-U", "-f", format_, "-O", "raw", str(path), str(raw))
+        content = raw.read_bytes()
+        raw.unlink()
+        return content
+
+    def qemu_img(self, *arguments: str) -> str:
+        result = subprocess.run(
+            ["qemu-img", *arguments], check=True, capture_output=True, text=True
+        )
+        return result.stdout
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return Bench(folder)
+
+
+@pytest.fixture
+def images() -> QemuImages:
+    return QemuImages()
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    def wait(is_true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not is_true():
+            assert time.monotonic() < deadline, "what was waited for did not come"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def python() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Start Python programs beside the test; they are killed when it ends."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(program: str, *arguments: object) -> "subprocess.Popen[bytes]":
+        argv = [sys.executable, "-c", program, *map(str, arguments)]
+        process = subprocess.Popen(argv, stderr=subprocess.PIPE)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 KiB, so that it can be filled."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "vmsnap-test", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("file systems cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -1,0 +1,166 @@
+"""One operation per domain, by locks that die with their last holder."""
+
+import os
+import signal
+from datetime import UTC, datetime
+
+import pytest
+
+from vmsnap.errors import BusyError, ConfigError
+from vmsnap.host.locks import FileLocks
+from vmsnap.model import DomainId
+
+WEB = DomainId("11111111-1111-4111-8111-111111111111")
+MAIL = DomainId("22222222-2222-4222-8222-222222222222")
+
+HOLDER = """
+import sys
+from pathlib import Path
+from vmsnap.errors import ImageError
+from vmsnap.host.locks import FileLocks
+from vmsnap.host.processes import run
+folder, domain_id, started = sys.argv[1:]
+locks = FileLocks(Path(folder))
+with locks.hold(domain_id, "group delete", 0):
+    script = f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 60"
+    run(["/bin/sh", "-c", script], task="sleep", error_class=ImageError, timeout_seconds=60,
+        pass_fds=locks.inherited_fds() if INHERITS else ())
+"""
+
+
+def is_free(folder, domain_id=WEB):
+    try:
+        with FileLocks(folder).hold(domain_id, "try", 0):
+            return True
+    except BusyError:
+        return False
+
+
+def test_a_second_operation_on_the_domain_is_told_who_holds_it_and_since_when(tmp_path):
+    """H48: two cron runs overlap."""
+    first = FileLocks(tmp_path, now=lambda: datetime(2026, 11, 22, 17, 1, tzinfo=UTC))
+
+    with (
+        first.hold(WEB, "snapshot create", 0),
+        pytest.raises(BusyError) as caught,
+        FileLocks(tmp_path).hold(WEB, "group delete", 0),
+    ):
+        pass
+
+    assert f"'snapshot create' (process {os.getpid()})" in caught.value.message
+    assert "since 2026-11-22T17:01:00+00:00" in caught.value.message
+
+
+def test_a_refused_attempt_leaves_the_holder_its_lock_and_its_descriptors(tmp_path):
+    locks = FileLocks(tmp_path)
+
+    with locks.hold(WEB, "snapshot create", 0):
+        with pytest.raises(BusyError), locks.hold(WEB, "group delete", 0):
+            pass
+        assert len(locks.inherited_fds()) == 1
+        assert not is_free(tmp_path)
+
+    assert locks.inherited_fds() == ()
+    assert is_free(tmp_path)
+
+
+def test_domains_do_not_wait_for_each_other(tmp_path):
+    with FileLocks(tmp_path).hold(WEB, "group revert", 0):
+        assert is_free(tmp_path, MAIL)
+
+
+def test_a_lock_is_let_go_when_the_operation_fails(tmp_path):
+    with pytest.raises(RuntimeError), FileLocks(tmp_path).hold(WEB, "group revert", 0):
+        raise RuntimeError
+
+    assert is_free(tmp_path)
+
+
+def test_the_lock_file_stays_when_the_lock_is_let_go(tmp_path):
+    """H48: a lock on a name that was unlinked would keep nobody out."""
+    with FileLocks(tmp_path).hold(WEB, "group revert", 0):
+        inode = (tmp_path / "locks" / f"{WEB}.lock").stat().st_ino
+
+    status = (tmp_path / "locks" / f"{WEB}.lock").stat()
+    assert status.st_ino == inode
+    assert status.st_mode & 0o777 == 0o600
+    assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700
+
+
+def test_waiting_gets_the_lock_once_the_holder_is_done(tmp_path, monkeypatch):
+    holder = FileLocks(tmp_path).hold(WEB, "snapshot create", 0)
+    holder.__enter__()
+    # The first time that the waiter sleeps, the holder ends.
+    monkeypatch.setattr(
+        "vmsnap.host.locks.time.sleep", lambda _seconds: holder.__exit__(None, None, None)
+    )
+
+    with FileLocks(tmp_path).hold(WEB, "group delete", 30):
+        assert not is_free(tmp_path)
+
+
+def test_waiting_ends_when_the_time_is_up(tmp_path):
+    """H4: every wait has a limit."""
+    with (
+        FileLocks(tmp_path).hold(WEB, "snapshot create", 0),
+        pytest.raises(BusyError),
+        FileLocks(tmp_path).hold(WEB, "group delete", 0.15),
+    ):
+        pass
+
+
+def test_the_lock_of_a_killed_holder_is_free(tmp_path, python, wait_until):
+    """H48: a stale lock stops no later run."""
+    started = tmp_path / "started"
+    holder = python(HOLDER.replace("INHERITS", "False"), tmp_path, WEB, started)
+    wait_until(started.exists)
+    sleeper = int(started.read_text())
+    assert not is_free(tmp_path)
+
+    holder.kill()
+    holder.wait()
+
+    assert is_free(tmp_path)
+    os.kill(sleeper, signal.SIGKILL)
+
+
+def test_the_lock_of_a_killed_holder_lives_as_long_as_a_program_that_inherited_it(
+    tmp_path, python, wait_until
+):
+    """H56: a child process goes on writing after its parent was killed."""
+    started = tmp_path / "started"
+    holder = python(HOLDER.replace("INHERITS", "True"), tmp_path, WEB, started)
+    wait_until(started.exists)
+    sleeper = int(started.read_text())
+    holder.kill()
+    holder.wait()
+
+    with (
+        pytest.raises(BusyError, match="has ended, but a program that it started"),
+        FileLocks(tmp_path).hold(WEB, "group delete", 0),
+    ):
+        pass
+    os.kill(sleeper, signal.SIGKILL)
+
+    wait_until(lambda: is_free(tmp_path))
+
+
+def test_a_lock_file_that_says_nothing_still_keeps_others_out(tmp_path):
+    with FileLocks(tmp_path).hold(WEB, "group delete", 0):
+        (tmp_path / "locks" / f"{WEB}.lock").write_text("torn")
+
+        with (
+            pytest.raises(BusyError, match="another operation is at work"),
+            FileLocks(tmp_path).hold(WEB, "group delete", 0),
+        ):
+            pass
+
+
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
+    (tmp_path / "state").write_text("a file")
+
+    with (
+        pytest.raises(ConfigError, match="cannot use the lock"),
+        FileLocks(tmp_path / "state").hold(WEB, "group delete", 0),
+    ):
+        pass

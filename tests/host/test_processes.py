@@ -1,0 +1,119 @@
+"""Outside programs end with an answer, or are killed."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from vmsnap.errors import ImageError
+from vmsnap.host import processes
+
+
+def run(*argv, **options):
+    return processes.run(
+        argv,
+        **{"task": "do it", "error_class": ImageError, "timeout_seconds": 30.0, **options},
+    )
+
+
+def shell(script, **options):
+    return run("/bin/sh", "-c", script, **options)
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_run_returns_what_the_program_wrote_to_stdout():
+    assert shell("echo told; echo aside >&2") == b"told\n"
+
+
+def test_run_speaks_english_whatever_the_locale(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+
+    assert shell("echo $LC_ALL") == b"C\n"
+
+
+def test_run_tells_the_last_line_that_a_failing_program_complained_of():
+    with pytest.raises(ImageError) as caught:
+        shell("echo first >&2; echo 'the disk is gone' >&2; echo >&2; exit 3")
+
+    assert caught.value.message == "cannot do it: the disk is gone"
+
+
+def test_run_tells_the_status_of_a_program_that_failed_in_silence():
+    with pytest.raises(ImageError, match="failed with status 3"):
+        shell("exit 3")
+
+
+def test_run_tells_the_signal_that_ended_a_program():
+    with pytest.raises(ImageError, match="ended by signal 9"):
+        shell("kill -9 $$")
+
+
+def test_run_names_the_package_of_a_program_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ImageError) as caught:
+        run("qemu-img", "--version")
+
+    assert "'qemu-img' is not installed" in caught.value.message
+    assert caught.value.hint == "apt install qemu-utils"
+
+
+def test_run_tells_that_a_program_cannot_be_started(tmp_path):
+    with pytest.raises(ImageError, match="cannot be started"):
+        run(str(tmp_path))
+
+
+def test_a_program_that_takes_too_long_is_killed_with_what_it_started(tmp_path):
+    """H4: every wait has a limit."""
+    pids = tmp_path / "pids"
+
+    with pytest.raises(ImageError, match="did not end within 1 seconds"):
+        shell(f"sleep 60 & echo $$ $! > {pids}; wait", timeout_seconds=1)
+
+    parent, _ = map(int, pids.read_text().split())
+    assert not is_alive(parent)
+
+
+def test_ctrl_c_kills_and_reaps_the_program(tmp_path, python, wait_until):
+    pid_file = tmp_path / "pid"
+    parent = python(
+        "import sys\n"
+        "from vmsnap.errors import ImageError\n"
+        "from vmsnap.host.processes import run\n"
+        "pid_file = sys.argv[1]\n"
+        "script = f'echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 60'\n"
+        "run(['/bin/sh', '-c', script], task='', error_class=ImageError, timeout_seconds=60)",
+        pid_file,
+    )
+    wait_until(pid_file.exists)
+    child = int(pid_file.read_text())
+
+    assert os.getpgid(child) != os.getpgid(parent.pid), "a terminal's Ctrl-C would reach it"
+    parent.send_signal(signal.SIGINT)
+    parent.wait(20)
+
+    assert not is_alive(child)
+
+
+def test_a_program_inherits_the_descriptors_that_it_is_given_and_no_others(tmp_path):
+    given = os.open(tmp_path, os.O_RDONLY)
+    kept = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(kept, True)
+    program = "import os; print(*sorted(map(int, os.listdir('/proc/self/fd'))))"
+    try:
+        output = run(sys.executable, "-c", program, pass_fds=(given,))
+    finally:
+        os.close(given)
+        os.close(kept)
+
+    inherited = set(map(int, output.split()))
+    assert given in inherited
+    assert kept not in inherited - {given}
