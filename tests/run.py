@@ -18,7 +18,8 @@ PARTS = {
     "live": (str(TESTS / "live"),),
     "all others": (str(TESTS), f"--ignore={TESTS / 'live'}"),
 }
-COUNT = re.compile(r"(\d+) (failed|passed|skipped|deselected|xfailed|xpassed|warnings?|errors?)\b")
+WORDS = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warning", "error")
+COUNT = re.compile(rf"(\d+) ({'|'.join(WORDS)})s?\b")
 
 
 def start(selection: tuple[str, ...], output: Path) -> subprocess.Popen[bytes]:
@@ -63,10 +64,8 @@ def add_up(lines: list[str], seconds: float) -> str:
     total: collections.Counter[str] = collections.Counter()
     for line in lines:
         for number, word in COUNT.findall(line):
-            total[word.removesuffix("s") if word.startswith(("err", "warn")) else word] += int(
-                number
-            )
-    counts = ", ".join(f"{number} {word}" for word, number in sorted(total.items()))
+            total[word] += int(number)
+    counts = ", ".join(f"{total[word]} {word}" for word in WORDS if total[word])
     return f"===== {counts or 'no tests ran'} in {seconds:.2f}s ====="
 
 

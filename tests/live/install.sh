@@ -106,11 +106,10 @@ fi
 # --- the virtual environment ----------------------------------------------------------------------
 
 # python3-libvirt comes from apt and is seen through --system-site-packages: pip must not build it.
+is_fresh() { [ -e "$1" ] && [ ! "$clone/pyproject.toml" -nt "$1" ]; }
 stamp="$clone/.venv/installed-for-$purpose"
-if [ "$purpose" = demo ] && [ -e "$clone/.venv/installed-for-test" ]; then
-    stamp="$clone/.venv/installed-for-test"
-fi
-if [ ! -e "$stamp" ] || [ "$clone/pyproject.toml" -nt "$stamp" ]; then
+# What the tests need includes what the demo needs.
+if ! is_fresh "$stamp" && ! is_fresh "$clone/.venv/installed-for-test"; then
     say "installing vmsnap$extras into .venv"
     [ -x "$clone/.venv/bin/python" ] || "$python" -m venv --system-site-packages "$clone/.venv"
     "$clone/.venv/bin/pip" install -q --disable-pip-version-check --root-user-action ignore \
