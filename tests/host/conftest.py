@@ -1,5 +1,6 @@
 """Real images, real files and real processes for the tests of the host's adapters."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.images import QemuImages
+from vmsnap.model import HostFileType
+from vmsnap.ports import HostFileSpec
 
 DEADLINE_SECONDS = 20.0
 
@@ -109,3 +113,40 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("file systems cannot be mounted here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def host_files():
+    return LocalHostFiles()
+
+
+@pytest.fixture
+def nvram(tmp_path):
+    path = tmp_path / "nvram" / "web_VARS.fd"
+    path.parent.mkdir()
+    path.write_bytes(b"variables" * 60_000)
+    path.chmod(0o600)
+    os.chown(path, 1234, 2345)
+    return HostFileSpec(HostFileType.NVRAM, path)
+
+
+@pytest.fixture
+def tpm(tmp_path):
+    path = tmp_path / "swtpm" / "a-uuid" / "tpm2"
+    path.mkdir(parents=True)
+    path.chmod(0o700)
+    for name, data, mode in (
+        ("tpm2-00.permall", b"tpm state" * 700, 0o600),
+        ("tpm2-00.volatilestate", b"", 0o640),
+        (".lock", b"", 0o640),
+    ):
+        (path / name).write_bytes(data)
+        (path / name).chmod(mode)
+        os.chown(path / name, 1234, 2345)
+    os.chown(path, 1234, 2345)
+    return HostFileSpec(HostFileType.TPM, path)
+
+
+@pytest.fixture(params=["nvram", "tpm"])
+def spec(request):
+    return request.getfixturevalue(request.param)
