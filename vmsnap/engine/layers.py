@@ -88,15 +88,6 @@ def plan_merges(nodes: Sequence[Node]) -> tuple[tuple[Merge, ...], tuple[Kept, .
     return tuple(merges), kept
 
 
-def depth(nodes: Mapping[LayerId, Node], node: Node) -> int:
-    """Count the layers of the tree from a node down to its root, itself included."""
-    count = 1
-    while node.parent_id is not None:
-        node = nodes[node.parent_id]
-        count += 1
-    return count
-
-
 def _next_merge(tree: Mapping[LayerId, Node]) -> Merge | None:
     for node in tree.values():
         if node.is_named or node.is_active:

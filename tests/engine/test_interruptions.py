@@ -1,0 +1,273 @@
+"""Every verb, ended at every one of its steps: the machine is as before, or the verb is finished.
+
+The run ends with an error, right after a step took effect: before the journal says so, or after.
+"""
+
+import shutil
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pytest
+
+from vmsnap.engine.backup import create_backup, delete_backup
+from vmsnap.engine.delete import delete_groups
+from vmsnap.engine.recover import recover_all
+from vmsnap.engine.restore import restore_backup
+from vmsnap.engine.results import (
+    CreateRequest,
+    DeleteRequest,
+    RestoreRequest,
+    RevertRequest,
+    UndoRequest,
+)
+from vmsnap.engine.revert import revert_group
+from vmsnap.engine.undo import undo_last
+from vmsnap.errors import LeftChangedError, VmsnapError
+from vmsnap.host.journal_files import FolderJournals
+from vmsnap.store.opening import open_catalog
+
+
+class Injected(VmsnapError):
+    """What the tests throw."""
+
+    exit_code = 24
+    code = "injected"
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may run after it."""
+
+
+@dataclass
+class Ending:
+    """A journal that ends the run at its n-th entry, before or after writing it."""
+
+    real: FolderJournals
+    at: int
+    is_written: bool
+    error: type[BaseException]
+    count: int = 0
+
+    def append(self, domain_id, entry):
+        self.count += 1
+        if self.count != self.at:
+            self.real.append(domain_id, entry)
+            return
+        if self.is_written:
+            self.real.append(domain_id, entry)
+        raise self.error("injected")
+
+    def start(self, domain_id, header):
+        self.real.start(domain_id, header)
+
+    def load(self, domain_id):
+        return self.real.load(domain_id)
+
+    def pending(self):
+        return self.real.pending()
+
+    def remove(self, domain_id):
+        self.real.remove(domain_id)
+
+
+def two_groups(world):
+    world.create("monday")
+    world.fill(2)
+    world.create("tuesday")
+    world.fill(3)
+
+
+def reverted(world):
+    two_groups(world)
+    revert_group(world.ports, world.name, "monday", RevertRequest())
+    world.fill(4)
+
+
+def with_backup(world):
+    create_backup(world.ports, world.name, CreateRequest(name="kept"))
+    world.touch_firmware(7)
+
+
+def restored(world):
+    with_backup(world)
+    restore_backup(world.ports, world.name, "kept", RestoreRequest())
+
+
+VERBS = MappingProxyType(
+    {
+        "create": (lambda world: None, lambda world: world.create("wednesday")),
+        "create again": (two_groups, lambda world: world.create("wednesday")),
+        "revert": (
+            two_groups,
+            lambda world: revert_group(world.ports, world.name, "monday", RevertRequest()),
+        ),
+        "revert without safety": (
+            two_groups,
+            lambda world: revert_group(
+                world.ports, world.name, "monday", RevertRequest(with_safety=False)
+            ),
+        ),
+        "undo of a revert": (
+            reverted,
+            lambda world: undo_last(world.ports, world.name, UndoRequest()),
+        ),
+        "undo of a restore": (
+            restored,
+            lambda world: undo_last(world.ports, world.name, UndoRequest()),
+        ),
+        "restore": (
+            with_backup,
+            lambda world: restore_backup(world.ports, world.name, "kept", RestoreRequest()),
+        ),
+        "delete the first": (
+            two_groups,
+            lambda world: delete_groups(world.ports, world.name, ["monday"], DeleteRequest()),
+        ),
+        "delete the last": (
+            two_groups,
+            lambda world: delete_groups(world.ports, world.name, ["tuesday"], DeleteRequest()),
+        ),
+        "delete all": (
+            two_groups,
+            lambda world: delete_groups(
+                world.ports, world.name, ["monday", "tuesday"], DeleteRequest()
+            ),
+        ),
+        "delete beside a branch": (
+            reverted,
+            lambda world: delete_groups(world.ports, world.name, ["tuesday"], DeleteRequest()),
+        ),
+        "backup create": (
+            lambda world: None,
+            lambda world: create_backup(world.ports, world.name, CreateRequest(name="kept")),
+        ),
+        "backup replace": (
+            with_backup,
+            lambda world: create_backup(
+                world.ports, world.name, CreateRequest(name="kept", replace=True)
+            ),
+        ),
+        "backup delete": (
+            with_backup,
+            lambda world: delete_backup(world.ports, world.name, "kept", dry_run=False),
+        ),
+    }
+)
+
+
+def essence(world):
+    """What counts: the machine, how many files there are, and what the groups are and read as."""
+    groups, resources, layers, records = world.rows()
+    by_id = {layer.id: layer for layer in layers}
+    names = {resource.id: resource.name for resource in resources}
+    return (
+        world.machine(),
+        len(world.files()),
+        [
+            (
+                group.name if not group.name.startswith("safety-") else "safety",
+                group.state,
+                {
+                    item.target: world.read(by_id[item.layer_id].path, by_id[item.layer_id].format)
+                    for item in group.snapshots
+                },
+            )
+            for group in groups
+        ],
+        [
+            (resource.kind, [(row.type, row.capture, row.digest) for row in resource.backups])
+            for resource in resources
+        ],
+        [names.get(record.current_id) for record in records],
+        world.ports.hypervisor.domain(world.uuid).definition.is_fenced,
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
+def test_an_error_at_any_step_leaves_all_as_before_or_finished(world, verb, is_written):
+    """H4, H5, H36, H37, H44: one recovery path, and an answer on every way."""
+    _sweep(world, verb, is_written, Injected)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
+def test_a_kill_at_any_step_is_settled_by_recover(world, verb, is_written, monkeypatch):
+    """H44, H55: in between, a start fails with the fence's name, or the machine is whole."""
+    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
+    _sweep(world, verb, is_written, Killed)
+
+
+def _die(error, run, steps, done):
+    raise error
+
+
+def _sweep(world, verb, is_written, error):
+    prepare, do = VERBS[verb]
+    prepare(world)
+    start = _Saved(world)
+    before = essence(world)
+    do(world)
+    after = essence(world)
+    world = start.put_back()
+    assert essence(world) == before
+
+    step, outcomes = 0, []
+    while True:
+        step += 1
+        journals = Ending(world.ports.journals, step, is_written, error)
+        seen = world.with_ports(journals=journals)
+        try:
+            do(seen)
+        except (Injected, Killed):
+            pass
+        except LeftChangedError:  # pragma: no cover - the sweep is there to show that it is not
+            pytest.fail(f"step {step} could not be settled")
+        if journals.count < step:
+            break
+        if error is Killed:
+            _try_to_start(world, (before[0], after[0]))
+            recover_all(world.ports, dry_run=False)
+            assert recover_all(world.ports, dry_run=False) == ()
+        outcomes.append(_outcome(essence(world), before, after))
+        assert world.journals() == ()
+        world = start.put_back()
+    assert outcomes == sorted(outcomes, key=("before", "finished").index), outcomes
+    assert "finished" in outcomes
+
+
+def _try_to_start(world, machines):
+    """H55: what autostart would do after a power cut."""
+    try:
+        world.hypervisor.start(world.uuid)
+    except VmsnapError as error:
+        assert "interrupted-run-vmsnap-recover" in error.message
+        return
+    assert world.machine() in machines
+    world.hypervisor.stop(world.uuid)
+
+
+def _outcome(found, before, after):
+    if found == before:
+        return "before"
+    assert found == after
+    return "finished"
+
+
+class _Saved:
+    """The machine's folder and definition, to be put back after each step."""
+
+    def __init__(self, world):
+        self.world = world
+        self.copy = world.folder.parent / "saved"
+        self.xml = world.hypervisor.machines[world.uuid].xml
+        shutil.copytree(world.folder, self.copy, symlinks=True)
+
+    def put_back(self):
+        self.world.ports.catalog.close()
+        shutil.rmtree(self.world.folder)
+        shutil.copytree(self.copy, self.world.folder, symlinks=True)
+        self.world.hypervisor.machines[self.world.uuid].xml = self.xml
+        url = f"sqlite:///{self.world.folder / 'state' / 'vmsnap.db'}"
+        self.world = self.world.with_ports(catalog=open_catalog(url, create=True))
+        return self.world
