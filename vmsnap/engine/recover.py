@@ -34,6 +34,9 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     """
     interrupted = load(ports, domain_id, STEPS)
     if interrupted is None:
+        if domain_id in ports.journals.pending():
+            # Its header was never whole, so nothing was begun.
+            ports.journals.remove(domain_id)
         return None
     _require_its_database(ports, interrupted)
     run = Run(ports, interrupted.operation, facts=interrupted.facts)
