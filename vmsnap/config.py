@@ -39,7 +39,9 @@ _LIBVIRT_VARIABLE = "LIBVIRT_DEFAULT_URI"
 _CREDENTIALS = re.compile(r"^(?P<start>[^:/]+://[^:/?]*)(?P<password>:.*)?@")
 _SECRET_PARAMETER = re.compile(r"(?P<start>[?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
 # mysql://user:password without a host reads like a host with a port.
-_ODD_PORT = re.compile(r"^(?P<start>[^:/]+://(?:[^/]*@)?[^:/@?\[]*:)(?!\d+(?:[/?]|$))[^/?]+")
+_ODD_PORT = re.compile(
+    r"^(?P<start>[^:/]+://(?:[^/]*@)?[^:/@?\[]*:)(?!\d+(?:[/?]|$))[^/?@]+(?=[/?]|$)"
+)
 
 Value = TypeVar("Value")
 
