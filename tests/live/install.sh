@@ -54,7 +54,9 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' >"$policy" # 101: starting services is forbidden
         chmod 755 "$policy"
     fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null >&2
+    mkdir -p "$cache"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" \
+        </dev/null >"$cache/apt.log" 2>&1 || { cat "$cache/apt.log" >&2; exit 1; }
 }
 
 # The library by which tpm2-tools talk to /dev/tpm0 is loaded at run time, and its package was
