@@ -11,7 +11,7 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 HostId = NewType("HostId", str)
-"""The host's UUID as libvirt reports it; its machine id where libvirt makes up a new one each time."""
+"""The host's UUID from libvirt, or its machine id where libvirt makes up a UUID at each start."""
 DomainId = NewType("DomainId", str)
 """The domain's UUID: lower case, with hyphens."""
 ResourceId = NewType("ResourceId", str)

@@ -167,9 +167,6 @@ class Images(Protocol):
     def remove_overlay(self, path: Path) -> None:
         """Unlink a file that vmsnap made; a missing file is fine; the folder is synced."""
 
-    def release(self, path: Path, like: Path) -> None:
-        """Give `path` the owner of `like` (libvirt leaves backing files to its own user)."""
-
 
 @dataclass(frozen=True, slots=True)
 class HostFileSpec:

@@ -390,11 +390,3 @@ def test_remove_overlay_tells_why_it_could_not(images, tmp_path):
 
     with pytest.raises(ImageError, match="cannot remove image"):
         images.remove_overlay(tmp_path / "folder")
-
-
-def test_release_gives_an_image_the_owner_of_another(images, overlay, base):
-    os.chown(base, 1234, 2345)
-
-    images.release(overlay, base)
-
-    assert (overlay.stat().st_uid, overlay.stat().st_gid) == (1234, 2345)

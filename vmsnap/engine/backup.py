@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 from vmsnap.engine.capture import Captured, capture, witnesses_of
-from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.changing import changing, preview_operation, require_changeable
 from vmsnap.engine.find import find_domain_id, find_known_domain, pick_resource
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.results import BackupResult, BackupView, CreateRequest, VerifyResult
-from vmsnap.engine.revert import preview_operation
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.errors import ContentError, NameTakenError, StateError

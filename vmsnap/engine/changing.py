@@ -27,6 +27,18 @@ def changing(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[Operation
         )
 
 
+def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:
+    """Make an operation that is only planned, never run."""
+    return Operation(
+        id=OperationId(ports.clock.new_id()),
+        verb=verb,
+        host_id=ports.hypervisor.host_id(),
+        domain_id=domain_id,
+        domain_name="",
+        started_at=ports.clock.now(),
+    )
+
+
 def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = False) -> None:
     """Refuse what makes every change of a domain unsafe: it runs, is fenced, has a saved RAM image.
 
@@ -44,3 +56,13 @@ def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = F
     if domain.has_managed_save and not with_managed_save:
         message = f"domain '{domain.name}' has a managed-save image, which would no longer fit"
         raise StateError(message, hint=f"virsh start {domain.name}, then virsh shutdown it")
+
+
+def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
+    """Refuse libvirt's own unfinished business that would make switching disks unsafe."""
+    if domain.block_jobs:
+        message = f"domain '{domain.name}' has a block job: {', '.join(domain.block_jobs)}"
+        raise StateError(message, hint=f"virsh blockjob {domain.name} DISK --abort")
+    if domain.checkpoints:
+        message = f"domain '{domain.name}' has libvirt checkpoints; {what}"
+        raise StateError(message, hint=f"virsh checkpoint-list {domain.name}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
 from vmsnap.engine.capture import Captured, capture, witnesses_of
-from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import (
     Frozen,
     check_depth,
@@ -64,20 +64,11 @@ def create_group(ports: Ports, domain: str, request: CreateRequest) -> CreateRes
         check_name(request.name)
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
-        return _result(_plan(ports, ports.hypervisor.host_id(), domain_id, request), None)
+        operation = preview_operation(ports, domain_id, VERB)
+        return _result(_plan(ports, operation.host_id, domain_id, request), None)
     with changing(ports, domain_id, VERB) as operation:
         plan = _plan(ports, operation.host_id, domain_id, request)
         return _result(plan, _execute(ports, operation, plan))
-
-
-def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
-    """Refuse libvirt's own unfinished business that would make switching disks unsafe."""
-    if domain.block_jobs:
-        message = f"domain '{domain.name}' has a block job: {', '.join(domain.block_jobs)}"
-        raise StateError(message, hint=f"virsh blockjob {domain.name} DISK --abort")
-    if domain.checkpoints:
-        message = f"domain '{domain.name}' has libvirt checkpoints; {what}"
-        raise StateError(message, hint=f"virsh checkpoint-list {domain.name}")
 
 
 def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateRequest) -> _Plan:

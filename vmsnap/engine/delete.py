@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmsnap.engine.changing import changing, require_changeable
-from vmsnap.engine.create import refuse_unsafe
+from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import require_no_other_users, require_space
 from vmsnap.engine.find import find_domain_id, pick_group
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
 from vmsnap.engine.results import DeleteRequest, DeleteResult, MergeResult
-from vmsnap.engine.revert import preview_operation
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from vmsnap.engine.capture import capture, verdict_on, witnesses_of
-from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.changing import changing, preview_operation, require_changeable
 from vmsnap.engine.find import find_domain_id, pick_resource
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.journal import Step, execute
@@ -11,7 +11,6 @@ from vmsnap.engine.names import generated_name
 from vmsnap.engine.placing import plan_placing
 from vmsnap.engine.results import BackupResult, BackupView, RestoreRequest
 from vmsnap.engine.returning import SAFETY_PREFIX
-from vmsnap.engine.revert import preview_operation
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
-from vmsnap.engine.create import refuse_unsafe
 from vmsnap.engine.find import find_domain_id, find_group
 from vmsnap.engine.journal import execute
 from vmsnap.engine.results import Reason, RevertRequest, RevertResult
 from vmsnap.engine.returning import Goal, Way, plan_way
 from vmsnap.errors import NotAvailableError
-from vmsnap.model import Domain, DomainId, Group, Operation, OperationId
+from vmsnap.model import Domain, Group, Operation
 from vmsnap.ports import Ports
 
 VERB = "group revert"
@@ -33,18 +32,6 @@ def revert_group(ports: Ports, domain: str, group: str, request: RevertRequest) 
         ports.reporter.step(f"reverting domain '{found.name}' to group '{goal.group.name}'")
         execute(ports, operation, way.steps, drafts=way.drafts, contents=way.contents)
         return _result(found, goal, way, is_done=True)
-
-
-def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:
-    """Make an operation that is only planned, never run."""
-    return Operation(
-        id=OperationId(ports.clock.new_id()),
-        verb=verb,
-        host_id=ports.hypervisor.host_id(),
-        domain_id=domain_id,
-        domain_name="",
-        started_at=ports.clock.now(),
-    )
 
 
 def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -> None:

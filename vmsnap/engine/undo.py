@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 
-from vmsnap.engine.changing import changing, require_changeable
+from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
-from vmsnap.engine.create import refuse_unsafe
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult, UndoRequest
 from vmsnap.engine.returning import Goal, can_end, plan_way
-from vmsnap.engine.revert import preview_operation, require_available
+from vmsnap.engine.revert import require_available
 from vmsnap.errors import UndoRefusedError
 from vmsnap.model import (
     Capture,

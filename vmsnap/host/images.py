@@ -126,12 +126,6 @@ class QemuImages:
         image_files.unlink(path)
         forget_pulls(_resolved(path))
 
-    def release(self, path: Path, like: Path) -> None:
-        """Give `path` the owner of `like` (libvirt leaves backing files to its own user)."""
-        with translated(ImageError, f"change the owner of image '{path}'"):
-            owner = like.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
-
     def _walk(self, path: Path, format_: str | None) -> None:
         seen: set[Path] = set()
         next_path: Path | None = path
