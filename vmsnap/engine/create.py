@@ -17,7 +17,7 @@ from vmsnap.engine.disks import (
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.journal import Step, execute
-from vmsnap.engine.listing import group_view
+from vmsnap.engine.listing import group_views
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.results import CreateRequest, CreateResult, GroupView
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
@@ -123,7 +123,7 @@ def _execute(ports: Ports, operation: Operation, plan: _Plan) -> GroupView:
     ports.reporter.step(f"creating group '{plan.group.name}' of domain '{plan.domain.name}'")
     execute(ports, operation, steps, drafts=(draft,), contents=contents)
     groups = ports.catalog.groups(operation.host_id, operation.domain_id)
-    return group_view(ports, next(group for group in groups if group.id == group_id))
+    return group_views(ports, [group for group in groups if group.id == group_id])[0]
 
 
 def _change(plan: _Plan, group_id: ResourceId) -> CatalogChange:

@@ -10,7 +10,7 @@ from vmsnap.errors import (
     DomainNotFoundError,
     GroupNotFoundError,
 )
-from vmsnap.model import Domain, DomainId, Group, GroupState, HostId, Resource
+from vmsnap.model import Domain, DomainId, Group, HostId, Resource
 from vmsnap.ports import Ports
 
 Item = TypeVar("Item")
@@ -55,8 +55,7 @@ def find_group(ports: Ports, domain: Domain, text: str) -> Group:
 
 def pick_group(groups: Sequence[Group], domain_name: str, text: str) -> Group:
     """Pick a group from those of a domain; raises GroupNotFoundError or AmbiguousIdError."""
-    visible = [group for group in groups if group.state is not GroupState.CREATING]
-    found = _find(text, visible, name=lambda item: item.name, uuid=lambda item: item.id)
+    found = _find(text, groups, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no group '{text}'"
         raise GroupNotFoundError(message, hint=f"vmsnap group list {domain_name}")
