@@ -128,7 +128,7 @@ def test_the_file_of_the_environment_is_read(write_file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wiat = 3\n", "unknown key 'wiat'"),
+        ("patience = 3\n", "unknown key 'patience'"),
         ("[database]\nurl = 1\n", "key 'database' in .* must be a text"),
         ('database = ""\n', "key 'database' in .* must be a text"),
         ("connect = 3\n", "key 'connect' in .* must be a text"),
