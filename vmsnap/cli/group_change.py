@@ -94,7 +94,8 @@ def reverted(result: "RevertResult", *, verb: str) -> Answer:
     """Answer for revert and undo alike."""
     from vmsnap.cli.render_change import change
 
-    of = f"domain '{result.domain_name}' to '{result.target_name}'"
+    word = "" if verb == "undo" else "group "
+    of = f"domain '{result.domain_name}' to {word}'{result.target_name}'"
     has_way_back = result.is_done and result.safety is not None
     return Answer(
         {

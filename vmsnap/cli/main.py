@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmsnap import __version__
 from vmsnap.cli.answer import Answer, Line, Problem
 from vmsnap.cli.global_options import command_words, moved_to_front
-from vmsnap.cli.output import Printer, prepare_streams
+from vmsnap.cli.output import Printer, forget_stdout, prepare_streams
 from vmsnap.cli.signals import Terminated, die_on_signals, raise_on_signals
 from vmsnap.cli.usage import CLICK_ERROR, is_missing_verb, usage_error
 from vmsnap.errors import SignalError, TerminatedError, UsageError, VmsnapError
@@ -98,6 +98,10 @@ def _failure(error: BaseException, session: "Session", verb: str) -> Answer:
     if is_missing_verb(error) and not session.printer.is_json:
         session.printer.page(str(error))
         return Answer({}, exit_code=UsageError.exit_code)
+    if isinstance(error, BrokenPipeError) and not session.has_ports:
+        # `vmsnap --help | head`: Typer prints help itself.
+        forget_stdout()
+        return Answer(None)
     found = _expected(error, session, verb)
     if found is None:
         return _bug(session)

@@ -44,9 +44,9 @@ class Printer:
             if sys.stdout is not None:
                 sys.stdout.flush()
         except BrokenPipeError:
-            _forget_stdout()
+            forget_stdout()
         except OSError as error:
-            _forget_stdout()
+            forget_stdout()
             self.problem(Problem("output", f"the result cannot be written: {error.strerror}"))
             return answer.exit_code or 1
         if not self.is_json:
@@ -91,7 +91,7 @@ class Printer:
         try:
             _write(sys.stdout, text + "\n")
         except BrokenPipeError:
-            _forget_stdout()
+            forget_stdout()
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -112,7 +112,7 @@ def _write(stream: TextIO | None, text: str) -> None:
         stream.flush()
 
 
-def _forget_stdout() -> None:
+def forget_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's own flush at exit does not fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())

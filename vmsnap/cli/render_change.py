@@ -40,14 +40,16 @@ def change(
 
 def deleted(result: "DeleteResult") -> tuple[Block, ...]:
     """Say which groups are gone or would go, disk by disk where something failed."""
-    names = joined(f"'{name}'" for name in result.groups)
+    word = "group" if len(result.groups) == 1 else "groups"
+    quoted = [f"'{name}'" for name in result.groups]
+    names = f"{word} {joined(quoted)}"
     of = f"of domain '{result.domain_name}'"
     done = f"deleted {names} {of}" if result.is_complete else f"not all of {names} {of} is deleted"
-    failed = [_unmerged(merge) for merge in result.results if not merge.merged]
+    unmerged = [merge for merge in result.results if result.is_done and not merge.merged]
     return change(
         done,
         f"would delete {names} {of}",
-        (*result.changes, *failed),
+        (*result.changes, *(_unmerged(merge) for merge in unmerged)),
         is_done=result.is_done,
         notes=result.notes,
     )

@@ -77,6 +77,11 @@ class Session:
         self._wirings.append(Wiring(self.settings, self.reporter, need))
         return self._wirings[-1].ports
 
+    @property
+    def has_ports(self) -> bool:
+        """Whether a verb has begun to look at the host."""
+        return bool(self._wirings)
+
     def changed_at(self, error: BaseException) -> bool | None:
         """Tell whether a run that ended by `error` changed anything; None if nobody knows."""
         for name in ("changed", "vmsnap_changed"):

@@ -1,0 +1,113 @@
+"""Questions: asked on a terminal with what will be lost, answered by --yes, else refused."""
+
+import os
+import pty
+from contextlib import contextmanager
+
+import pytest
+
+NAME = "vmsnap-test-web"
+
+
+@contextmanager
+def typing(text):
+    """Put stdin and stderr on a terminal at which `text` is typed; yields a reader of stderr."""
+    master, slave = pty.openpty()
+    reading = os.fdopen(os.dup(slave), "r", encoding="utf-8")
+    writing = os.fdopen(slave, "w", encoding="utf-8", buffering=1)
+    os.set_blocking(master, False)
+    os.write(master, text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", reading)
+        patch.setattr("sys.stderr", writing)
+        yield lambda: os.read(master, 65536).decode()
+    for stream in (reading, writing):
+        stream.close()
+    os.close(master)
+
+
+@pytest.fixture
+def group(vmsnap, host):
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+    return "monday"
+
+
+QUESTIONS = [
+    ("group", "delete", NAME, "monday"),
+    ("group", "delete", NAME, "monday", "--children"),
+    ("group", "revert", NAME, "monday", "--no-safety"),
+    ("backup", "restore", NAME, "monday", "--no-safety"),
+]
+
+
+@pytest.mark.parametrize("words", QUESTIONS)
+def test_without_a_terminal_and_without_yes_it_is_refused(words, vmsnap, group):
+    run = vmsnap(*words, status=2)
+    assert run.err == (
+        "error: this needs a confirmation, and there is no terminal to ask on\n"
+        f"hint: vmsnap {' '.join(words)} --yes\n"
+    )
+    run = vmsnap(*words, "--json", status=2)
+    assert (run.code, run.changed) == ("not_confirmed", False)
+    assert vmsnap("group", "list", "--json").data["groups"][0]["state"] == "ready"
+
+
+@pytest.mark.parametrize("words", QUESTIONS)
+def test_yes_answers_it(words, vmsnap, group):
+    assert vmsnap(*words, "-y", "--json").changed is True
+
+
+@pytest.mark.parametrize("words", QUESTIONS)
+def test_a_dry_run_asks_nothing_and_changes_nothing(words, vmsnap, group, log_file):
+    before = log_file.read_text()
+    assert vmsnap(*words, "--dry-run", "--json").changed is False
+    assert vmsnap("group", "list", "--json").data["groups"][0]["name"] == "monday"
+    assert log_file.read_text() == before
+
+
+def test_a_no_on_the_terminal_changes_nothing(vmsnap, group):
+    with typing("n\n") as stderr:
+        run = vmsnap("group", "delete", NAME, "monday", status=2)
+        shown = stderr()
+    assert run.out == ""
+    assert "these points of domain 'vmsnap-test-web' and their backups will be gone" in shown
+    assert "  monday" in shown
+    assert "Delete? [y/N]" in shown
+    assert "error: " not in shown.split("[y/N]")[0]
+    assert "not confirmed; nothing was changed" in shown
+
+
+def test_a_yes_on_the_terminal_does_it(vmsnap, group, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    with typing("y\n"):
+        run = vmsnap("group", "delete", NAME, "monday", "--json")
+    assert run.changed is True
+
+
+def test_what_came_to_stand_on_a_group_since_the_question_is_not_taken_along(
+    vmsnap, group, monkeypatch, host
+):
+    from vmsnap.cli import group_change
+
+    real = group_change.confirm
+
+    def confirm(*arguments):
+        real(*arguments)
+        vmsnap("snapshot", "create", NAME, "--name", "tuesday")
+
+    with typing("yes\n"):
+        monkeypatch.setattr(group_change, "confirm", confirm)
+        vmsnap("group", "delete", NAME, "monday", "--children")
+    names = [found["name"] for found in vmsnap("group", "list", "--json").data["groups"]]
+    assert names == ["tuesday"]
+
+
+def test_a_revert_with_a_safety_group_asks_nothing(vmsnap, group):
+    assert vmsnap("group", "revert", NAME, "monday", "--json").changed is True
+
+
+def test_deleting_a_backup_asks_too(vmsnap, host):
+    vmsnap("backup", "create", NAME, "--name", "weekly")
+    run = vmsnap("backup", "delete", NAME, "weekly", status=2)
+    assert run.err.endswith(f"hint: vmsnap backup delete {NAME} weekly --yes\n")
+    assert vmsnap("backup", "delete", NAME, "weekly", "--yes", "--json").changed is True
