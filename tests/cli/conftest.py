@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import pty
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,52 @@ def _process():
     os.umask(mask)
     log.handlers[:], level = before
     log.setLevel(level)
+
+
+class Terminal:
+    """A terminal of 80 columns in place of standard streams, inside a `with` block.
+
+    `typed` is what a person types ahead; `shown` is all that was printed, known after the block: a
+    terminal hands on what is written to it in its own time. No fixture: pytest sets the streams
+    anew between setup and call.
+    """
+
+    def __init__(self, *streams: str, typed: str = ""):
+        self._names = streams
+        self._typed = typed
+        self._patch = pytest.MonkeyPatch()
+        self.shown = ""
+
+    def __enter__(self):
+        self._master, slave = pty.openpty()
+        os.write(self._master, self._typed.encode())
+        self._streams = []
+        for name in self._names:
+            mode = "r" if name == "stdin" else "w"
+            stream = os.fdopen(os.dup(slave), mode, encoding="utf-8", buffering=1)
+            self._patch.setattr(sys, name, stream)
+            self._streams.append(stream)
+        os.close(slave)
+        self._patch.setenv("TERM", "xterm-256color")
+        self._patch.setenv("COLUMNS", "80")
+        return self
+
+    def __exit__(self, *_error):
+        self._patch.undo()
+        for stream in self._streams:
+            stream.close()
+        parts = []
+        with suppress(OSError):  # EIO: all was read and nobody has it open any more
+            while part := os.read(self._master, 65536):
+                parts.append(part)
+        os.close(self._master)
+        self.shown = b"".join(parts).decode()
+
+
+@pytest.fixture
+def terminal():
+    """Make terminals: `with terminal("stdin", "stderr", typed="y") as it: ...`."""
+    return Terminal
 
 
 @pytest.fixture

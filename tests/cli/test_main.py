@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -190,9 +192,6 @@ def test_the_version_needs_no_engine():
 
 
 def test_the_version_is_that_of_the_package(vmsnap):
-    import tomllib
-    from pathlib import Path
-
     project = Path(__file__).parents[2] / "pyproject.toml"
     version = tomllib.loads(project.read_text())["project"]["version"]
     assert vmsnap("--version").out == f"vmsnap {version}\n"
@@ -209,7 +208,7 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(process):
 
 
 def test_a_full_disk_under_stdout_is_said(process):
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = process("db", "status", stdout=full)
     assert done.returncode == 1
     assert done.stderr == b"error: the result cannot be written: No space left on device\n"

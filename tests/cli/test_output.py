@@ -1,9 +1,6 @@
 """The printer: plain text into a pipe, drawn text on a terminal, one document with --json."""
 
-import os
-import pty
 import re
-from contextlib import contextmanager
 
 import pytest
 
@@ -11,8 +8,10 @@ from vmsnap.cli.answer import Answer, Branch, Column, Line, Problem, Table
 from vmsnap.cli.output import Printer
 
 LONG = "/pool/" + "a-very-long-folder/" * 12 + "web.qcow2"
-TABLE = Table((Column("NAME"), Column("SIZE", is_number=True), Column("PATH")),
-              (("网", "5 KiB", LONG), ("web\x1b1", "12 KiB", "/x")))
+TABLE = Table(
+    (Column("NAME"), Column("SIZE", is_number=True), Column("PATH")),
+    (("网", "5 KiB", LONG), ("web\x1b1", "12 KiB", "/x")),
+)
 TREE = Branch("web", children=(Branch("a", children=(Branch("b"),)), Branch("c")))
 
 
@@ -21,30 +20,10 @@ def printer():
     return Printer()
 
 
-@contextmanager
-def terminal():
-    """Point stdout at a terminal of 80 columns; yields a reader of all that was printed.
-
-    Not a fixture: pytest sets sys.stdout anew between setup and call.
-    """
-    master, slave = pty.openpty()
-    stream = os.fdopen(slave, "w", encoding="utf-8", buffering=1)
-    os.set_blocking(master, False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdout", stream)
-        patch.setenv("TERM", "xterm-256color")
-        patch.setenv("COLUMNS", "80")
-        yield lambda: os.read(master, 65536).decode()
-    stream.close()
-    os.close(master)
-
-
 def test_a_table_in_a_pipe_is_plain_whole_and_aligned(printer, capsys):
     assert printer.answer("x", Answer({}, (TABLE,))) == 0
     assert capsys.readouterr().out == (
-        "NAME        SIZE  PATH\n"
-        f"网         5 KiB  {LONG}\n"
-        "web\\x1b1  12 KiB  /x\n"
+        f"NAME        SIZE  PATH\n网         5 KiB  {LONG}\nweb\\x1b1  12 KiB  /x\n"
     )
 
 
@@ -53,29 +32,29 @@ def test_a_tree_in_a_pipe_has_no_box_characters(printer, capsys):
     assert capsys.readouterr().out == "web\n|-- a\n|   `-- b\n`-- c\n"
 
 
-def test_a_tree_on_a_terminal_is_drawn(printer):
-    with terminal() as shown:
+def test_a_tree_on_a_terminal_is_drawn(printer, terminal):
+    with terminal("stdout") as screen:
         printer.answer("x", Answer({}, (TREE,)))
-        assert shown().split() == ["web", "├──", "a", "│", "└──", "b", "└──", "c"]
+    assert screen.shown.split() == ["web", "├──", "a", "│", "└──", "b", "└──", "c"]
 
 
-def test_a_table_on_a_terminal_folds_and_never_cuts(printer):
-    with terminal() as shown:
+def test_a_table_on_a_terminal_folds_and_never_cuts(printer, terminal):
+    with terminal("stdout") as screen:
         printer.answer("x", Answer({}, (TABLE,)))
-        text = shown()
-    assert "…" not in text
-    assert "web\\x1b1" in text
-    folded = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    assert "".join(folded.split()).count("a-very-long-folder") == 12
+    assert "…" not in screen.shown
+    assert "web\\x1b1" in screen.shown
+    whole = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
+    assert "".join(whole.split()).count("a-very-long-folder") == 12
 
 
-def test_colours_are_for_terminals_without_no_color(printer, monkeypatch):
-    with terminal() as shown:
+def test_colours_are_for_terminals_without_no_color(printer, terminal, monkeypatch):
+    with terminal("stdout") as screen:
         printer.answer("x", Answer({}, (Line("done", "green"),)))
-        assert "\x1b[32m" in shown()
-        monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" in screen.shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    with terminal("stdout") as screen:
         printer.answer("x", Answer({}, (Line("done", "green"),)))
-        assert "\x1b[32m" not in shown()
+    assert "\x1b[32m" not in screen.shown
 
 
 def test_quiet_leaves_out_news_hints_and_notes_but_no_results_and_no_errors(printer, capsys):

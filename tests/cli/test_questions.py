@@ -1,29 +1,8 @@
 """Questions: asked on a terminal with what will be lost, answered by --yes, else refused."""
 
-import os
-import pty
-from contextlib import contextmanager
-
 import pytest
 
 NAME = "vmsnap-test-web"
-
-
-@contextmanager
-def typing(text):
-    """Put stdin and stderr on a terminal at which `text` is typed; yields a reader of stderr."""
-    master, slave = pty.openpty()
-    reading = os.fdopen(os.dup(slave), "r", encoding="utf-8")
-    writing = os.fdopen(slave, "w", encoding="utf-8", buffering=1)
-    os.set_blocking(master, False)
-    os.write(master, text.encode())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdin", reading)
-        patch.setattr("sys.stderr", writing)
-        yield lambda: os.read(master, 65536).decode()
-    for stream in (reading, writing):
-        stream.close()
-    os.close(master)
 
 
 @pytest.fixture
@@ -65,10 +44,10 @@ def test_a_dry_run_asks_nothing_and_changes_nothing(words, vmsnap, group, log_fi
     assert log_file.read_text() == before
 
 
-def test_a_no_on_the_terminal_changes_nothing(vmsnap, group):
-    with typing("n\n") as stderr:
+def test_a_no_on_the_terminal_changes_nothing(vmsnap, group, terminal):
+    with terminal("stdin", "stderr", typed="n\n") as screen:
         run = vmsnap("group", "delete", NAME, "monday", status=2)
-        shown = stderr()
+    shown = screen.shown
     assert run.out == ""
     assert "these points of domain 'vmsnap-test-web' and their backups will be gone" in shown
     assert "  monday" in shown
@@ -77,15 +56,14 @@ def test_a_no_on_the_terminal_changes_nothing(vmsnap, group):
     assert "not confirmed; nothing was changed" in shown
 
 
-def test_a_yes_on_the_terminal_does_it(vmsnap, group, monkeypatch):
-    monkeypatch.setenv("TERM", "dumb")
-    with typing("y\n"):
+def test_a_yes_on_the_terminal_does_it(vmsnap, group, terminal):
+    with terminal("stdin", "stderr", typed="y\n"):
         run = vmsnap("group", "delete", NAME, "monday", "--json")
     assert run.changed is True
 
 
 def test_what_came_to_stand_on_a_group_since_the_question_is_not_taken_along(
-    vmsnap, group, monkeypatch, host
+    vmsnap, group, monkeypatch, terminal
 ):
     from vmsnap.cli import group_change
 
@@ -95,7 +73,7 @@ def test_what_came_to_stand_on_a_group_since_the_question_is_not_taken_along(
         real(*arguments)
         vmsnap("snapshot", "create", NAME, "--name", "tuesday")
 
-    with typing("yes\n"):
+    with terminal("stdin", "stderr", typed="yes\n"):
         monkeypatch.setattr(group_change, "confirm", confirm)
         vmsnap("group", "delete", NAME, "monday", "--children")
     names = [found["name"] for found in vmsnap("group", "list", "--json").data["groups"]]

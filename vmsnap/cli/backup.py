@@ -75,7 +75,10 @@ def create(
     epilog=epilog("vmsnap backup list", "vmsnap backup list web1 --json", statuses=(11, 20, 22)),
 )
 def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts = False) -> Answer:
-    """List backups, those of groups too: a row for each type of host file, oldest first."""
+    """List backups, oldest first.
+
+    A row for each type of host file. Those of groups are listed too.
+    """
     from vmsnap.cli.render_backup import backup_table
     from vmsnap.engine.backup import list_backups
 
@@ -91,7 +94,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
 
 @app.command("show", epilog=epilog("vmsnap backup show web1 weekly", statuses=(11, 12, 20, 22)))
 def show(context: typer.Context, domain: Domain, backup: Backup) -> Answer:
-    """Show a backup: what was captured of each type, its size and digest."""
+    """Show what a backup holds of each type."""
     from vmsnap.cli.render_backup import backup_page
     from vmsnap.engine.backup import show_backup
 
@@ -159,7 +162,10 @@ def restore(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Bring NVRAM and TPM state back, not the disks; `vmsnap undo` goes back."""
+    """Bring NVRAM and TPM state back.
+
+    The disks stay as they are. What the host files are now is kept first: `vmsnap undo` goes back.
+    """
     from vmsnap.engine.restore import restore_backup
     from vmsnap.engine.results import RestoreRequest
 

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and upg
 
 @app.command("status", epilog=epilog("vmsnap db status", "vmsnap db status --json"))
 def status(context: typer.Context) -> Answer:
-    """Say which database is used and whether its schema is this program's."""
+    """Say which database is used and which schema it has."""
     from vmsnap.cli.wiring import database_status
 
     session: Session = context.obj
@@ -35,7 +35,10 @@ def status(context: typer.Context) -> Answer:
 
 @app.command("upgrade", epilog=epilog("vmsnap db upgrade", statuses=(22,)))
 def upgrade(context: typer.Context) -> Answer:
-    """Bring the database's schema up to this program's; an SQLite file is copied first."""
+    """Bring an older database up to this program.
+
+    An SQLite file is copied first.
+    """
     from vmsnap.cli.wiring import database_status, upgrade_database
 
     session: Session = context.obj

@@ -93,7 +93,7 @@ def check(
         typer.Option("--intact", help="Look for damage alone; that the domain runs is fine."),
     ] = False,
 ) -> Answer:
-    """Say whether groups can be reverted, and every reason why not."""
+    """Say whether groups can be reverted, or why not."""
     from vmsnap.engine.check import check_groups
 
     session: Session = context.obj

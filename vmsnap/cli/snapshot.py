@@ -45,7 +45,10 @@ def create(
     without: Without = None,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Take a group: all disks, NVRAM, TPM state and definition of a domain at one instant."""
+    """Take a group of a domain at one instant.
+
+    It holds the domain's disks, NVRAM, TPM state and definition.
+    """
     from vmsnap.cli.render_group import created
     from vmsnap.engine.create import create_group
     from vmsnap.engine.results import CreateRequest

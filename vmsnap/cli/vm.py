@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See domains
 
 @app.command("list", epilog=epilog("vmsnap vm list", "vmsnap vm list --json", statuses=(20,)))
 def list_(context: typer.Context) -> Answer:
-    """List the domains of this host, and whether a snapshot would take all of each."""
+    """List the domains, and whether a snapshot would take them whole."""
     from vmsnap.cli.render_domain import domain_table
     from vmsnap.engine.show import list_domains
 
@@ -28,7 +28,11 @@ def list_(context: typer.Context) -> Answer:
 
 @app.command("show", epilog=epilog("vmsnap vm show web1", statuses=(11, 20)))
 def show(context: typer.Context, domain: Domain) -> Answer:
-    """Show a domain's firmware, NVRAM, TPM and disks, and what a snapshot would take."""
+    """Show what a domain is made of.
+
+    Firmware, NVRAM, TPM and each disk with its chain, and for each part whether a snapshot would
+    take it, or why not.
+    """
     from vmsnap.cli.render_domain import domain_page
     from vmsnap.engine.show import show_domain
 

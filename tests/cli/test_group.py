@@ -1,0 +1,74 @@
+"""The reading verbs of groups."""
+
+import pytest
+
+NAME = "vmsnap-test-web"
+
+
+@pytest.fixture
+def group(vmsnap, host):
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+
+
+@pytest.mark.parametrize("verb", ["list", "tree", "check"])
+def test_without_groups_it_says_what_to_do_next(verb, vmsnap, host):
+    run = vmsnap("group", verb, NAME)
+    assert run.out == ""
+    assert run.err == f"no groups yet\nhint: vmsnap snapshot create {NAME}\n"
+
+
+def test_a_list_without_a_database_is_empty_and_makes_none(vmsnap, host, tmp_path):
+    run = vmsnap("group", "list", "--json")
+    assert (run.data, run.status) == ({"groups": []}, 0)
+    assert not list(tmp_path.rglob("vmsnap.db"))
+
+
+def test_an_unknown_domain_or_group_is_named_with_a_hint(vmsnap, group):
+    assert vmsnap("group", "list", "nope", status=11).err.startswith("error: no domain 'nope'")
+    run = vmsnap("group", "show", NAME, "nope", status=12)
+    assert run.err == (
+        f"error: domain '{NAME}' has no group 'nope'\nhint: vmsnap group list {NAME}\n"
+    )
+
+
+def test_the_list_is_plain_text_in_a_pipe(vmsnap, group):
+    title, row = vmsnap("group", "list").out.splitlines()
+    assert title.split()[:3] == ["DOMAIN", "GROUP", "HERE"]
+    assert row.split()[:5] == [NAME, "monday", "*", "manual", "ready"]
+
+
+def test_the_tree_says_where_you_are(vmsnap, group):
+    lines = vmsnap("group", "tree", NAME).out.splitlines()
+    assert lines[0] == NAME
+    assert lines[1].startswith("`-- monday  (")
+    assert lines[2].startswith("    `-- you are here: ")
+
+
+def test_show_tells_all_of_a_group(vmsnap, host):
+    vmsnap("snapshot", "create", NAME, "--name", "网络", "--description", "before\x1b[31m it")
+    out = vmsnap("group", "show", NAME, "网络").out
+    assert out.startswith("网络  (")
+    assert "description:  before\\x1b[31m it" in out
+    assert "sda:  left out" in out
+
+
+def test_a_group_that_can_be_reverted_is_available(vmsnap, group):
+    assert vmsnap("group", "check", NAME).out == "monday: available\n"
+
+
+def test_a_running_domain_makes_its_groups_unavailable_but_not_damaged(vmsnap, group, host):
+    host.start(next(iter(host.machines)))
+    run = vmsnap("group", "check", NAME, status=15)
+    assert run.out.startswith("monday: not available\n  ")
+    assert run.err.startswith(f"error: group 'monday' of domain '{NAME}' is not available: ")
+    run = vmsnap("group", "check", NAME, "--json", status=15)
+    assert (run.code, run.changed, run.document["status"]) == ("not_available", False, "error")
+    assert run.data["groups"][0]["available"] is False
+    assert {reason["kind"] for reason in run.data["groups"][0]["reasons"]} == {"state"}
+    assert vmsnap("group", "check", NAME, "--intact", "--json").data["groups"][0]["reasons"] == []
+
+
+def test_damage_counts_with_intact_too(vmsnap, group, tmp_path):
+    (tmp_path / "host" / "vda.qcow2").unlink()
+    run = vmsnap("group", "check", NAME, "monday", "--intact", "--json", status=15)
+    assert {reason["kind"] for reason in run.data["groups"][0]["reasons"]} == {"damage"}

@@ -1,0 +1,83 @@
+"""The changing verbs of groups: what their options ask of the engine, and how they end."""
+
+import pytest
+
+from vmsnap.engine import delete, revert
+from vmsnap.engine.results import DeleteResult, MergeResult, RevertRequest
+from vmsnap.errors import NotAvailableError
+from vmsnap.model import HostFileType
+
+NAME = "vmsnap-test-web"
+
+
+@pytest.fixture
+def group(vmsnap, host):
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+
+
+def test_revert_brings_the_host_files_back_and_undo_takes_it_back(vmsnap, group, nvram):
+    nvram.write_bytes(b"friday" * 100)
+    run = vmsnap("group", "revert", NAME, "monday")
+    assert run.out.startswith(f"reverted domain '{NAME}' to group 'monday'\n")
+    assert "kept the state before it as group 'safety-" in run.out
+    assert run.err == f"hint: vmsnap undo {NAME}\n"
+    assert nvram.read_bytes() == b"boot order" * 100
+    assert vmsnap("undo", NAME).out.startswith(f"brought back domain '{NAME}'")
+    assert nvram.read_bytes() == b"friday" * 100
+
+
+def test_every_option_of_revert_reaches_the_engine(vmsnap, host, monkeypatch):
+    asked = []
+
+    def refuse(_ports, _domain, _group, request):
+        asked.append(request)
+        raise NotAvailableError("no")
+
+    monkeypatch.setattr(revert, "revert_group", refuse)
+    words = (
+        "--no-safety --keep-definition --allow-disk-changes --drop-managed-save"
+        " --leave tpm --leave nvram --yes"
+    )
+    vmsnap("group", "revert", NAME, "monday", *words.split(), status=15)
+    vmsnap("group", "revert", NAME, "monday", "--dry-run", status=15)
+    assert asked == [
+        RevertRequest(
+            with_safety=False,
+            keep_definition=True,
+            allow_disk_changes=True,
+            drop_managed_save=True,
+            leave=frozenset(HostFileType),
+        ),
+        RevertRequest(dry_run=True),
+    ]
+
+
+def test_a_delete_that_is_not_complete_is_partial_and_tells_how_to_go_on(vmsnap, host, monkeypatch):
+    merges = (
+        MergeResult("monday", "vda", merged=True),
+        MergeResult("monday", "vdb", merged=False, code="image", message="no space left"),
+    )
+    result = DeleteResult(NAME, ("monday",), merges, (), is_done=True)
+    monkeypatch.setattr(delete, "delete_groups", lambda *_words, **_options: result)
+    run = vmsnap("group", "delete", NAME, "monday", "--yes", status=3)
+    assert "monday/vdb: not merged: no space left" in run.out
+    assert run.err == (
+        "error: 'monday/vdb' is not merged yet: no space left\n"
+        f"hint: vmsnap group delete {NAME} monday --yes\n"
+    )
+    run = vmsnap("group", "delete", NAME, "monday", "--yes", "--json", status=3)
+    assert (run.document["status"], run.changed, run.code) == ("partial", True, "image")
+    assert [row["merged"] for row in run.data["results"]] == [True, False]
+
+
+def test_several_groups_are_deleted_at_once(vmsnap, group):
+    vmsnap("snapshot", "create", NAME, "--name", "tuesday")
+    run = vmsnap("group", "delete", NAME, "monday", "tuesday", "--yes")
+    assert run.out.startswith("deleted groups 'monday', 'tuesday' of domain")
+    assert vmsnap("group", "list", "--json").data == {"groups": []}
+
+
+def test_a_dry_run_of_delete_shows_the_merges_and_no_failures(vmsnap, group):
+    run = vmsnap("group", "delete", NAME, "monday", "--dry-run")
+    assert run.out.startswith(f"would delete group 'monday' of domain '{NAME}'\n")
+    assert "not merged" not in run.out
