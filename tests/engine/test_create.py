@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from vmsnap.engine.delete import delete_groups
+from vmsnap.engine.results import DeleteRequest
 from vmsnap.errors import (
     DomainNotFoundError,
     DomainRunningError,
@@ -270,3 +272,21 @@ def test_a_chain_from_before_vmsnap_is_kept_as_it_is(world):
     world.create("monday")
     assert world.machine() == before
     assert template not in {layer.path for layer in world.rows()[2]}
+
+
+def test_an_image_behind_a_link_is_followed_to_where_it_lies(world):
+    """The overlay goes beside the image, not beside the link, and a failure leaves nothing."""
+    link = world.folder / "links"
+    link.mkdir()
+    (link / "disk.qcow2").symlink_to(world.disks["vda"])
+    world.edit(str(world.disks["vda"]), str(link / "disk.qcow2"))
+    before = world.everything()
+    world.hypervisor.fail("switch_disks", when="middle")
+    with pytest.raises(Exception, match="injected"):
+        world.create("monday")
+    assert world.everything() == before
+    world.create("monday")
+    assert world.active("vda").parent == world.disks["vda"].parent
+    delete_groups(world.ports, world.name, ["monday"], DeleteRequest())
+    assert world.active("vda") == link / "disk.qcow2"
+    assert world.everything()[:2] == before[:2]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from vmsnap.engine.assess import assess_disks
 from vmsnap.engine.capture import host_file_spec
 from vmsnap.engine.find import find_domain, pick_group
+from vmsnap.engine.paths import real
 from vmsnap.engine.results import GroupCheck, Reason
 from vmsnap.errors import ContentError, ImageError
 from vmsnap.model import (
@@ -95,8 +96,10 @@ def _disk_changes(
         if disk is None:
             yield Reason("disk_detached", DAMAGE, f"disk {target} was detached since")
             continue
-        ours = {layer.path for layer in layers.values() if layer.target == target}
-        used = {image.path for image in disk.chain} | {disk.disk.path}
+        ours = {real(layer.path) for layer in layers.values() if layer.target == target}
+        used = {real(image.path) for image in disk.chain}
+        if disk.disk.path is not None:
+            used.add(real(disk.disk.path))
         if not ours & used:
             message = f"disk {target} was replaced since, by '{disk.disk.path}'"
             yield Reason("disk_replaced", DAMAGE, message)

@@ -1,12 +1,13 @@
 """The disks of a domain in its layer tree: freezing what is active, naming overlays, users."""
 
-import os.path
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmsnap.engine.assess import AssessedDisk
+from vmsnap.engine.paths import real
 from vmsnap.engine.steps.host_files import LayerWitness
 from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
 from vmsnap.model import DomainId, HostId, Layer, LayerId
@@ -46,7 +47,7 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
     """
     target = disk.disk.target
     known = {
-        _real(layer.path): layer
+        real(layer.path): layer
         for layer in ports.catalog.layers(host_id, domain_id)
         if layer.target == target
     }
@@ -54,7 +55,7 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
     parent: Layer | None = None
     for image in reversed(disk.chain):
         path = disk.disk.path if image is disk.chain[0] and disk.disk.path else image.path
-        layer = known.get(_real(path))
+        layer = known.get(real(path))
         is_top = image is disk.chain[0]
         if layer is None and (is_top or parent is not None):
             layer = Layer(
@@ -86,7 +87,7 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
 def overlay_on(ports: Ports, layer: Layer) -> Layer:
     """Plan a new active layer on a frozen one: beside it, under a random name."""
     layer_id = LayerId(ports.clock.new_id())
-    path = layer.path.parent / _overlay_name(layer.path, layer_id)
+    path = real(layer.path).parent / _overlay_name(layer.path, layer_id)
     if ports.images.exists(path):
         message = f"'{path}' exists already"
         raise ImageError(message, hint="run the command again")
@@ -121,7 +122,7 @@ def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Pat
     `paths` names for each file the target that may use it. The inactive XML has no chain, so each
     disk's chain is read from the images. Users that no domain of this host names cannot be known.
     """
-    wanted = {_real(path): target for path, target in paths.items()}
+    wanted = {real(path): target for path, target in paths.items()}
     for definition in ports.hypervisor.definitions():
         for disk in definition.disks:
             if disk.path is None or disk.source_type not in {"file", "block"}:
@@ -155,10 +156,10 @@ def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
 
 def _chain_paths(images: Images, path: Path, format_: str | None) -> tuple[Path, ...]:
     try:
-        return tuple(_real(image.path) for image in images.chain(path, format_))
+        return tuple(real(image.path) for image in images.chain(path, format_))
     except ImageError:
         # A broken chain of somebody else must not hide that its top is in use.
-        return (_real(path),)
+        return (real(path),)
 
 
 def _overlay_name(image: Path, layer_id: LayerId) -> str:
@@ -166,7 +167,3 @@ def _overlay_name(image: Path, layer_id: LayerId) -> str:
     stem = _OUR_SUFFIX.sub("", image.stem)
     room = _MAX_NAME_BYTES - len(suffix)
     return os.fsdecode(os.fsencode(stem)[:room].decode(errors="ignore").encode()) + suffix
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))

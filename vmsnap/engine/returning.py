@@ -15,6 +15,7 @@ from vmsnap.engine.disks import (
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.journal import Step
 from vmsnap.engine.names import generated_name
+from vmsnap.engine.paths import real
 from vmsnap.engine.placing import Placing, plan_placing
 from vmsnap.engine.steps.definition import (
     Define,
@@ -163,11 +164,11 @@ def _droppable(
     abandoned: Sequence[AssessedDisk], layers: dict[LayerId, Layer]
 ) -> tuple[Layer, ...]:
     parents = {layer.parent_id for layer in layers.values()}
-    paths = {(disk.disk.target, disk.disk.path) for disk in abandoned}
+    paths = {(disk.disk.target, real(disk.disk.path)) for disk in abandoned if disk.disk.path}
     return tuple(
         layer
         for layer in layers.values()
-        if (layer.target, layer.path) in paths
+        if (layer.target, real(layer.path)) in paths
         and layer.is_active
         and layer.is_made_by_vmsnap
         and layer.id not in parents

@@ -1,10 +1,9 @@
 """Reading the layer tree of one disk: the catalog's rows beside what the images say."""
 
-import os.path
 from collections.abc import Collection
-from pathlib import Path
 
 from vmsnap.engine.layers import Node
+from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import ImageError, StateError
 from vmsnap.model import Domain, ImageInfo, Layer, LayerId, Operation
 from vmsnap.ports import Ports
@@ -34,7 +33,7 @@ def read_tree(
         info = _info(ports, layer)
         parent = layers.get(layer.parent_id) if layer.parent_id else None
         _require_recorded_parent(layer, parent, info)
-        nodes.append(_node(layer, info, named, is_in_use=layer.path == in_use))
+        nodes.append(_node(layer, info, named, is_in_use=is_same(layer.path, in_use)))
     return tuple(nodes)
 
 
@@ -64,11 +63,11 @@ def _require_known_top(
     ports: Ports, domain: Domain, target: str, layers: tuple[Layer, ...]
 ) -> None:
     top = domain.active_paths.get(target)
-    if top is None or any(layer.is_active and layer.path == top for layer in layers):
+    if top is None or any(layer.is_active and is_same(layer.path, top) for layer in layers):
         return
-    ours = {_real(layer.path) for layer in layers}
+    ours = {real(layer.path) for layer in layers}
     disk = next(item for item in domain.definition.disks if item.target == target)
-    if any(_real(image.path) in ours for image in ports.images.chain(top, disk.format)):
+    if any(real(image.path) in ours for image in ports.images.chain(top, disk.format)):
         message = f"disk {target} of domain '{domain.name}' uses '{top}', which vmsnap did not make"
         raise StateError(message, hint=f"vmsnap snapshot create {domain.name} takes it in")
 
@@ -76,7 +75,7 @@ def _require_known_top(
 def _require_recorded_parent(layer: Layer, parent: Layer | None, info: ImageInfo | None) -> None:
     if info is None or parent is None:
         return
-    if info.backing_path is None or _real(info.backing_path) != _real(parent.path):
+    if not is_same(info.backing_path, parent.path):
         message = f"'{layer.path}' stands on '{info.backing_path}', not on '{parent.path}'"
         raise StateError(message)
 
@@ -88,7 +87,3 @@ def _info(ports: Ports, layer: Layer) -> ImageInfo | None:
         return ports.images.info(layer.path, layer.format)
     except ImageError as error:
         raise StateError(error.message) from error
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))

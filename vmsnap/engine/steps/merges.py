@@ -1,18 +1,28 @@
 """Steps of a delete, all behind its commit: merge or drop layers, then end the groups."""
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from vmsnap.engine.journal import Run
 from vmsnap.engine.layers import Action
-from vmsnap.engine.steps.look import look
-from vmsnap.errors import ImageError, RefusedError, StateError, UndoneError
+from vmsnap.engine.paths import is_among, is_same
+from vmsnap.engine.steps.definition import Fence
+from vmsnap.engine.steps.look import look, look_if_defined, require_off
+from vmsnap.errors import (
+    DomainRunningError,
+    ImageError,
+    LibvirtError,
+    RefusedError,
+    StateError,
+    UndoneError,
+)
 from vmsnap.model import (
     CatalogChange,
     Domain,
-    DomainState,
     Group,
     JsonObject,
     Layer,
@@ -45,36 +55,96 @@ class MergeLayers:
     stands_on: tuple[Path, str] | None
 
     def do(self, run: Run) -> JsonObject | None:
-        """Merge, or say why not."""
+        """Merge, or say why not; what was begun beyond taking back is finished or raises."""
         fact = f"unmerged:{self.target}"
         if fact in run.facts:
             return None
-        if run.is_interrupted:
+        if run.is_interrupted and not self._has_moved(run):
             return {fact: ["interrupted", "interrupted before it was merged"]}
         run.ports.reporter.step(f"disk {self.target}: {self.action.value} {self.layer_path.name}")
+        intact = self._intact(run)
         try:
             self._merge(run)
-        except (UndoneError, RefusedError) as error:
-            if error.code == "database":
+        except DomainRunningError:
+            raise
+        except BaseException as error:  # a signal, too, leaves files that were written to
+            if self._has_moved(run):
+                raise
+            _refreeze(run, intact)
+            if not isinstance(error, UndoneError | RefusedError) or error.code == "database":
                 raise
             log.warning("disk %s: %s", self.target, error.message)
             return {fact: [error.code, error.message]}
-        return None
+        return self._remove_victim(run, fact)
 
     def undo(self, run: Run) -> None:
         """Nothing: it stands behind the commit."""
 
     def _merge(self, run: Run) -> None:
         domain = _fenced(run)
-        layers = {
-            layer.id: layer for layer in run.ports.catalog.layers(run.operation.host_id, domain.id)
-        }
+        layers = _layers(run)
         if self.action is Action.COMMIT:
             self._commit(run, domain, layers)
         else:
             self._pull_or_drop(run, layers)
-        if self.victim is not None:
+
+    def _remove_victim(self, run: Run, fact: str) -> JsonObject | None:
+        """Unlink what was merged; if that fails, record it as a layer for the next delete."""
+        if self.victim is None:
+            return None
+        try:
             _unlink(run, self.victim)
+        except ImageError as error:
+            log.warning("disk %s: %s", self.target, error.message)
+            run.ports.catalog.apply(CatalogChange(layers=(self._left_over(run, self.victim),)))
+            return {fact: [error.code, error.message]}
+        return None
+
+    def _left_over(self, run: Run, victim: Path) -> Layer:
+        is_child = self.action is Action.COMMIT and self.child_id is not None
+        return Layer(
+            id=self.child_id if is_child and self.child_id is not None else self.layer_id,
+            host_id=run.operation.host_id,
+            domain_id=run.operation.domain_id,
+            target=self.target,
+            path=victim,
+            format="qcow2",
+            parent_id=None,
+            is_made_by_vmsnap=True,
+            is_active=False,
+        )
+
+    def _intact(self, run: Run) -> tuple[Layer, ...]:
+        """Name the layers of this merge whose files are as recorded."""
+        ids = (self.layer_id, self.child_id)
+        return tuple(
+            layer
+            for layer in _layers(run).values()
+            if layer.id in ids
+            and layer.facts is not None
+            and layer.facts == run.ports.images.facts(layer.path)
+        )
+
+    def _has_moved(self, run: Run) -> bool:
+        """Tell whether something stands on the merged layer already, so that rows must follow."""
+        if self._moved in run.facts:
+            return True
+        child = _layers(run).get(self.child_id) if self.child_id is not None else None
+        if child is None:
+            return False
+        if self.action is Action.COMMIT:
+            domain = look_if_defined(run)
+            in_use = domain.active_paths.get(self.target) if domain is not None else None
+            return child.is_active and in_use == self.layer_path
+        backing, _ = self.stands_on or (None, None)
+        with suppress(ImageError):
+            found = run.ports.images.info(child.path, child.format).backing_path
+            return found == (backing.resolve() if backing is not None else None)
+        return False
+
+    @property
+    def _moved(self) -> str:
+        return f"moved:{self.layer_id}"
 
     def _commit(self, run: Run, domain: Domain, layers: dict[LayerId, Layer]) -> None:
         child = layers.get(self.child_id) if self.child_id is not None else None
@@ -85,12 +155,13 @@ class MergeLayers:
         if child.is_active and in_use not in (child.path, layer.path):
             message = f"disk {self.target} uses '{in_use}', which vmsnap does not know"
             raise StateError(message)
-        if not (child.is_active and in_use == layer.path):
+        if not self._has_moved(run):
             run.ports.images.commit(
                 child.path, layer.path, child_format=child.format, parent_format=layer.format
             )
         if child.is_active:
             _point_to(run, domain, self.target, layer)
+        run.facts[self._moved] = True
         self._record_commit(run, layer, child, layers)
 
     def _record_commit(
@@ -124,6 +195,7 @@ class MergeLayers:
             child = layers[self.child_id]
             backing, format_ = self.stands_on or (None, None)
             run.ports.images.rebase(child.path, backing, format_)
+            run.facts[self._moved] = True
             changed = (_refrozen(run, replace(child, parent_id=layer.parent_id)),)
         run.ports.catalog.apply(CatalogChange(layers=changed, removed_layers=(layer.id,)))
 
@@ -188,12 +260,29 @@ def _forgotten(run: Run, targets: set[str]) -> tuple[LayerId, ...]:
     )
 
 
+def _layers(run: Run) -> dict[LayerId, Layer]:
+    operation = run.operation
+    layers = run.ports.catalog.layers(operation.host_id, operation.domain_id)
+    return {layer.id: layer for layer in layers}
+
+
 def _fenced(run: Run) -> Domain:
-    domain = look(run)
-    if domain.state is not DomainState.SHUT_OFF or not domain.definition.is_fenced:
-        message = f"domain '{domain.name}' is not kept from being started any more"
-        raise StateError(message)
-    return domain
+    """Look at the domain, which has to be off; a fence that was taken away is put back."""
+    require_off(run)
+    if not look(run).definition.is_fenced:
+        Fence().do(run)
+    return look(run)
+
+
+def _refreeze(run: Run, layers: Sequence[Layer]) -> None:
+    """Record files anew that a merge wrote to before it failed: other groups read the same."""
+    images = run.ports.images
+    changed = tuple(
+        replace(layer, facts=facts)
+        for layer in layers
+        if (facts := images.facts(layer.path)) is not None and facts != layer.facts
+    )
+    run.ports.catalog.apply(CatalogChange(layers=changed))
 
 
 def _refrozen(run: Run, layer: Layer) -> Layer:
@@ -204,12 +293,17 @@ def _refrozen(run: Run, layer: Layer) -> Layer:
 def _point_to(run: Run, domain: Domain, target: str, layer: Layer) -> None:
     definitions = run.ports.definitions
     patched = definitions.with_sources(domain.xml, {target: (layer.path, layer.format)})
-    run.ports.hypervisor.define(definitions.with_fence(patched))
+    try:
+        run.ports.hypervisor.define(definitions.with_fence(patched))
+    except LibvirtError:
+        if look(run).active_paths.get(target) != layer.path:
+            raise
+        log.warning("libvirt reported a failure after it had defined the domain")
 
 
 def _unlink(run: Run, path: Path) -> None:
     """Unlink a merged layer's file, unless the domain names it after all (H41)."""
-    if path in look(run).active_paths.values():
+    if is_among(path, look(run).active_paths.values()):
         message = f"the domain still uses '{path}'"
         raise ImageError(message)
     run.ports.images.remove_overlay(path)

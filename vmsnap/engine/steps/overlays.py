@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from vmsnap.engine.codec import to_json
 from vmsnap.engine.journal import Run
+from vmsnap.engine.paths import is_among, is_same
 from vmsnap.engine.steps.look import look, look_if_defined
 from vmsnap.errors import DomainRunningError, ImageError, ImageExistsError, InUseError, LibvirtError
 from vmsnap.model import Domain, DomainState, JsonObject
@@ -31,24 +33,29 @@ class MakeOverlay:
         except ImageExistsError:
             run.facts[f"foreign:{self.path}"] = True
             raise
-        return None
+        return {f"made:{self.path}": to_json(run.ports.images.facts(self.path))}
 
     def undo(self, run: Run) -> None:
-        """Remove the overlay, unless it is somebody else's or in use."""
+        """Remove the overlay, unless it is somebody else's, in use, or holds what was written."""
         if run.facts.get(f"foreign:{self.path}") or not run.ports.images.exists(self.path):
             return
         if not self._is_ours(run):
             run.ports.reporter.warn(f"'{self.path}' is not vmsnap's and was left alone")
             return
         domain = look_if_defined(run)
-        if domain is not None and self.path in _paths_in_use(domain):
+        if domain is not None and is_among(self.path, _paths_in_use(domain)):
             message = f"the domain still uses '{self.path}'"
             raise InUseError(message)
+        if _was_written(run, self.path) and not run.facts.get(f"merged:{self.path}"):
+            # Somebody took the fence away and started the domain.
+            run.ports.reporter.warn(f"'{self.path}' was written to, so it was left in place")
+            return
         run.ports.images.remove_overlay(self.path)
 
     def _is_ours(self, run: Run) -> bool:
         try:
-            return run.ports.images.info(self.path, "qcow2").backing_path == self.backing
+            info = run.ports.images.info(self.path, "qcow2")
+            return is_same(info.backing_path, self.backing)
         except ImageError:
             # A kill in the middle of qemu-img create leaves a file without a whole header.
             return True
@@ -77,7 +84,7 @@ class SwitchDisks:
         behind = [
             target
             for target, path in self.overlays.items()
-            if domain.active_paths.get(target) != path
+            if not is_same(domain.active_paths.get(target), path)
         ]
         if behind and failure is not None:
             raise failure
@@ -103,13 +110,28 @@ class SwitchDisks:
         ]
         if not switched:
             return
-        if domain.state is not DomainState.SHUT_OFF:
-            for target in switched:
-                if domain.active_paths.get(target) == self.overlays[target]:
-                    run.ports.hypervisor.commit_active(domain.id, target, self.bases[target][0])
-            domain = look(run)
+        if domain.state is DomainState.SHUT_OFF:
+            self._merge_what_was_written(run, switched)
+        else:
+            self._merge_live(run, domain, switched)
         sources = {target: self.bases[target] for target in switched}
-        run.ports.hypervisor.define(run.ports.definitions.with_sources(domain.xml, sources))
+        today = look(run)
+        run.ports.hypervisor.define(run.ports.definitions.with_sources(today.xml, sources))
+
+    def _merge_what_was_written(self, run: Run, switched: list[str]) -> None:
+        """Keep what a guest wrote that was started and stopped before this is taken back."""
+        for target in switched:
+            overlay, (base, format_) = self.overlays[target], self.bases[target]
+            if _was_written(run, overlay):
+                run.ports.images.commit(overlay, base, child_format="qcow2", parent_format=format_)
+                run.facts[f"merged:{overlay}"] = True
+
+    def _merge_live(self, run: Run, domain: Domain, switched: list[str]) -> None:
+        for target in switched:
+            overlay = self.overlays[target]
+            if domain.active_paths.get(target) == overlay:
+                run.ports.hypervisor.commit_active(domain.id, target, self.bases[target][0])
+                run.facts[f"merged:{overlay}"] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +145,7 @@ class DropLayer:
     def do(self, run: Run) -> JsonObject | None:
         """Unlink it, unless the domain uses it after all."""
         domain = look_if_defined(run)
-        if domain is not None and self.path in _paths_in_use(domain):
+        if domain is not None and is_among(self.path, _paths_in_use(domain)):
             run.ports.reporter.warn(f"'{self.path}' is in use and was left in place")
             return None
         run.ports.images.remove_overlay(self.path)
@@ -131,6 +153,12 @@ class DropLayer:
 
     def undo(self, run: Run) -> None:
         """Nothing: it stands behind the commit."""
+
+
+def _was_written(run: Run, overlay: Path) -> bool:
+    """Tell whether an overlay is known to hold more than when it was made."""
+    made = run.facts.get(f"made:{overlay}")
+    return made is not None and made != to_json(run.ports.images.facts(overlay))
 
 
 def _paths_in_use(domain: Domain) -> set[Path]:
