@@ -18,7 +18,6 @@ _LIST = (
     Column("TPM"),
     Column("DISKS"),
     Column("SNAPSHOT"),
-    Column("UUID", "dim"),
 )
 
 
@@ -33,12 +32,11 @@ def _row(view: "DomainView") -> tuple[str, ...]:
     return (
         view.domain.name,
         view.domain.state.value,
-        _firmware(definition),
+        definition.firmware.upper(),
         "yes" if definition.nvram else NOTHING,
         definition.tpm.version if definition.tpm else NOTHING,
         joined(disk.target for disk in view.disks),
         f"not {joined(hindrances)}" if hindrances else "whole",
-        view.domain.id,
     )
 
 
