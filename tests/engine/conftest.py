@@ -15,7 +15,10 @@ import pytest
 from fakes.hypervisor import HOST_ID, FakeHypervisor
 
 from vmsnap.engine.create import create_group
-from vmsnap.engine.results import CreateRequest
+from vmsnap.engine.delete import delete_groups
+from vmsnap.engine.results import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.revert import revert_group
+from vmsnap.engine.undo import undo_last
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.images import QemuImages
@@ -127,6 +130,15 @@ class World:
 
     def create(self, name=None, **options):
         return create_group(self.ports, self.name, CreateRequest(name=name, **options))
+
+    def revert(self, group, **options):
+        return revert_group(self.ports, self.name, group, RevertRequest(**options))
+
+    def undo(self, **options):
+        return undo_last(self.ports, self.name, UndoRequest(**options))
+
+    def delete(self, *groups, **options):
+        return delete_groups(self.ports, self.name, groups, DeleteRequest(**options))
 
     def active(self, target):
         return self.hypervisor.domain(self.uuid).active_paths[target]

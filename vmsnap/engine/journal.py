@@ -79,15 +79,18 @@ def execute(
 
     Whatever ends the run early is raised again after it was settled: with the attribute
     `vmsnap_changed` telling whether the operation took effect. An expected error behind the commit
-    is swallowed if the rest could be finished. LeftChangedError means that settling failed.
+    is swallowed if the rest could be finished. LeftChangedError means that settling failed; only
+    then a journal is left.
     """
     run = Run(ports, operation, drafts=drafts, contents=contents or {})
+    header = _header(ports, operation, steps)
     done = 0
     try:
-        ports.journals.start(operation.domain_id, _header(ports, operation, steps))
+        ports.journals.start(operation.domain_id, header)
         for step in steps:
             _do(run, step, done)
             done += 1
+        ports.journals.remove(operation.domain_id)
     except BaseException as error:  # a signal must be settled too
         run.is_interrupted = not isinstance(error, Exception)
         committed = _settle_after(error, run, steps, done)
@@ -95,7 +98,6 @@ def execute(
         if not (committed and isinstance(error, VmsnapError)):
             raise
         ports.reporter.warn(f"{error.message}; finished at the second try")
-    ports.journals.remove(operation.domain_id)
     return run.facts
 
 
@@ -155,12 +157,11 @@ def _settle_after(error: BaseException, run: Run, steps: Sequence[Step], done: i
     log.info("settling after %s", type(error).__name__)
     try:
         committed = settle(run, steps, done)
+        run.ports.journals.remove(run.operation.domain_id)
     except VmsnapError as second:
         first = error.message if isinstance(error, VmsnapError) else type(error).__name__
         message = f"{first}; and then it could not be settled: {second.message}"
         raise LeftChangedError(message, hint="vmsnap recover") from error
-    if not committed:
-        run.ports.journals.remove(run.operation.domain_id)
     return committed
 
 

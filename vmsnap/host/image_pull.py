@@ -45,7 +45,7 @@ def pull(qemu: QemuImg, path: Path, backing: Path | None, backing_format: str | 
             sync_file(path)
         qemu.rebase(path, backing, backing_format, _data_bytes(qemu, stand_in, image))
         sync_file(path)
-    except ImageError:
+    except BaseException:  # a signal, too: what reads the image knows nothing of the stand-in
         _take_back(qemu, path, stand_in)
         raise
     unlink(stand_in)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import ClassVar
 
 from vmsnap.engine.journal import Run
 from vmsnap.engine.steps.look import look, look_if_defined, require_off
 from vmsnap.errors import DomainRunningError, StateError
-from vmsnap.model import DomainState, JsonObject
+from vmsnap.model import Domain, DomainState, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Fence:
         if domain.state is not DomainState.SHUT_OFF:
             lift_fence(run)
             message = f"domain '{domain.name}' was started in the meantime"
-            raise DomainRunningError(message, hint=f"virsh shutdown {domain.name}")
+            raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
         return None
 
     def undo(self, run: Run) -> None:
@@ -125,12 +126,24 @@ class Define:
         definitions = run.ports.definitions
         if definitions.same(today.xml, self.old):
             return
-        defined = run.facts.get("defined")
-        if isinstance(defined, str) and not definitions.same(today.xml, defined):
-            back = definitions.with_sources(today.xml, self.sources)
+        require_off(run)
+        here = {disk.target for disk in today.definition.disks}
+        sources = {target: item for target, item in self.sources.items() if target in here}
+        if self._was_edited(run, today, sources):
+            back = definitions.with_sources(today.xml, sources)
         else:
             back = definitions.with_name(self.old, today.name)
         run.ports.hypervisor.define(definitions.with_fence(back))
+
+    def _was_edited(self, run: Run, today: Domain, sources: Mapping[str, tuple[Path, str]]) -> bool:
+        """Tell whether today's definition is an administrator's, not what was defined here."""
+        defined = run.facts.get("defined")
+        if isinstance(defined, str):
+            return not run.ports.definitions.same(today.xml, defined)
+        # Nothing says that the new one was defined. libvirt may have completed it, so it cannot be
+        # compared; but it has other files.
+        paths = {disk.target: disk.path for disk in today.definition.disks}
+        return bool(sources) and all(paths[target] == path for target, (path, _) in sources.items())
 
 
 def lift_fence(run: Run) -> None:

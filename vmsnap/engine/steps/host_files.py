@@ -89,7 +89,7 @@ class StageHostFile:
         found = run.ports.host_files.identity(self.staged)
         if found is None:
             return
-        if staged is not None and found != staged:
+        if staged is not None and not _is_same(found, staged):
             message = f"'{self.staged}' is not what vmsnap staged"
             raise HostFileError(message)
         run.ports.host_files.discard(HostFileSpec(self.type, self.path), self.staged)
@@ -135,7 +135,7 @@ class SwapHostFile:
             return
         files = run.ports.host_files
         live = files.identity(self.path)
-        if live is None or live != _staged_identity(run, self.type):
+        if not _is_same(live, _staged_identity(run, self.type)):
             return
         require_off(run)
         if self.how is Swap.EXCHANGE:
@@ -146,7 +146,7 @@ class SwapHostFile:
     def _bring_back(self, run: Run) -> None:
         files = run.ports.host_files
         aside = files.identity(self.staged)
-        if aside is not None and aside == self.live:
+        if _is_same(aside, self.live):
             require_off(run)
             if files.identity(self.path) is None:
                 files.rename(self.staged, self.path)
@@ -173,6 +173,11 @@ class DiscardHostFile:
 
     def undo(self, run: Run) -> None:
         """Nothing: it stands behind the commit."""
+
+
+def _is_same(one: FileIdentity | None, other: FileIdentity | None) -> bool:
+    """Compare inodes of one folder; a device may have another number after a power cut."""
+    return one is not None and other is not None and one.inode == other.inode
 
 
 def _staged_identity(run: Run, type_: HostFileType) -> FileIdentity | None:

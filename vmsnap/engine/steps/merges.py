@@ -135,16 +135,16 @@ class MergeLayers:
         if self.action is Action.COMMIT:
             domain = look_if_defined(run)
             in_use = domain.active_paths.get(self.target) if domain is not None else None
-            return child.is_active and in_use == self.layer_path
+            return child.is_active and is_same(in_use, self.layer_path)
         backing, _ = self.stands_on or (None, None)
         with suppress(ImageError):
             found = run.ports.images.info(child.path, child.format).backing_path
-            return found == (backing.resolve() if backing is not None else None)
+            return is_same(found, backing) or found is backing is None
         return False
 
     @property
     def _moved(self) -> str:
-        return f"moved:{self.layer_id}"
+        return f"moved:{self.layer_id}:{self.child_id}"
 
     def _commit(self, run: Run, domain: Domain, layers: dict[LayerId, Layer]) -> None:
         child = layers.get(self.child_id) if self.child_id is not None else None
@@ -152,7 +152,7 @@ class MergeLayers:
             return
         layer = layers[self.layer_id]
         in_use = domain.active_paths.get(self.target)
-        if child.is_active and in_use not in (child.path, layer.path):
+        if child.is_active and not (is_same(in_use, child.path) or is_same(in_use, layer.path)):
             message = f"disk {self.target} uses '{in_use}', which vmsnap does not know"
             raise StateError(message)
         if not self._has_moved(run):
@@ -197,6 +197,7 @@ class MergeLayers:
             run.ports.images.rebase(child.path, backing, format_)
             run.facts[self._moved] = True
             changed = (_refrozen(run, replace(child, parent_id=layer.parent_id)),)
+        run.facts[self._moved] = True
         run.ports.catalog.apply(CatalogChange(layers=changed, removed_layers=(layer.id,)))
 
 
@@ -296,7 +297,7 @@ def _point_to(run: Run, domain: Domain, target: str, layer: Layer) -> None:
     try:
         run.ports.hypervisor.define(definitions.with_fence(patched))
     except LibvirtError:
-        if look(run).active_paths.get(target) != layer.path:
+        if not is_same(look(run).active_paths.get(target), layer.path):
             raise
         log.warning("libvirt reported a failure after it had defined the domain")
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import ClassVar
 
 from vmsnap.engine.codec import to_json
@@ -93,7 +94,7 @@ class SwitchDisks:
             raise LibvirtError(message)
         if domain.state is not DomainState.SHUT_OFF:
             message = f"domain '{domain.name}' was started in the meantime"
-            raise DomainRunningError(message, hint=f"virsh shutdown {domain.name}")
+            raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
         if failure is not None:
             log.warning("libvirt reported a failure after it had switched all disks")
         return None
@@ -106,7 +107,8 @@ class SwitchDisks:
         switched = [
             target
             for target, path in self.overlays.items()
-            if path in (domain.active_paths.get(target), _inactive_path(domain, target))
+            if is_same(path, domain.active_paths.get(target))
+            or is_same(path, _inactive_path(domain, target))
         ]
         if not switched:
             return
@@ -129,7 +131,7 @@ class SwitchDisks:
     def _merge_live(self, run: Run, domain: Domain, switched: list[str]) -> None:
         for target in switched:
             overlay = self.overlays[target]
-            if domain.active_paths.get(target) == overlay:
+            if is_same(domain.active_paths.get(target), overlay):
                 run.ports.hypervisor.commit_active(domain.id, target, self.bases[target][0])
                 run.facts[f"merged:{overlay}"] = True
 
