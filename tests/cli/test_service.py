@@ -38,7 +38,11 @@ def run_script(tmp_path, recover_status):
     (tmp_path / "vmsnap").write_text(f"#!/bin/sh\necho vmsnap $*\nexit {recover_status}\n")
     (tmp_path / "virsh").write_text(
         "#!/bin/sh\n"
-        'case "$*" in *list*) printf "uuid-1\\nuuid-2\\n\\n" ;; *) echo virsh $* ;; esac\n'
+        'case "$*" in\n'
+        '*list*) printf "fenced\\nswitched-off\\n\\n" ;;\n'
+        "*dumpxml*fenced) echo /var/lib/vmsnap/interrupted-run-vmsnap-recover ;;\n"
+        "*dumpxml*) echo nothing ;;\n"
+        "*) echo virsh $* ;; esac\n"
     )
     for name in ("vmsnap", "virsh"):
         (tmp_path / name).chmod(0o755)
@@ -52,13 +56,14 @@ def run_script(tmp_path, recover_status):
 
 
 @pytest.mark.parametrize("status", [0, 3, 14])
-def test_it_starts_what_missed_its_autostart_and_fails_as_recover_did(status, tmp_path):
+def test_it_starts_what_the_fence_kept_off_and_nothing_else_and_fails_as_recover_did(
+    status, tmp_path
+):
     done = run_script(tmp_path, status)
     assert done.returncode == status
     assert done.stdout.splitlines() == [
         "vmsnap recover",
-        "virsh --connect qemu:///system start uuid-1",
-        "virsh --connect qemu:///system start uuid-2",
+        "virsh -q --connect qemu:///system start fenced",
     ]
 
 

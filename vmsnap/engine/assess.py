@@ -34,6 +34,17 @@ def left_out_by_kind(disk: DiskDefinition) -> str | None:
     return None
 
 
+def verdict_by_definition(disk: DiskDefinition) -> PartVerdict:
+    """Say whether a disk would be taken, as far as its definition tells without its image."""
+    reason = left_out_by_kind(disk)
+    if reason is not None:
+        return PartVerdict(disk.target, is_taken=False, reason=reason)
+    reason = _why_not(disk)
+    return PartVerdict(
+        disk.target, is_taken=reason is None, reason=reason, must_be_excluded=reason is not None
+    )
+
+
 def assess_nvram(nvram: NvramDefinition | None) -> PartVerdict:
     """Say whether the UEFI variable store can be captured."""
     if nvram is None:
@@ -62,23 +73,17 @@ def assess_tpm(tpm: TpmDefinition | None) -> PartVerdict:
 
 
 def _assess(images: Images, disk: DiskDefinition) -> AssessedDisk:
-    reason = left_out_by_kind(disk)
-    if reason is not None:
-        return AssessedDisk(disk, (), PartVerdict(disk.target, is_taken=False, reason=reason))
-    reason = _why_not(disk)
+    verdict = verdict_by_definition(disk)
+    if not verdict.is_taken or disk.path is None:
+        return AssessedDisk(disk, (), verdict)
     chain: tuple[ImageInfo, ...] = ()
-    if reason is None and disk.path is not None:
-        try:
-            chain = images.chain(disk.path, disk.format)
-            reason = _why_not_image(chain)
-        except ImageError as error:
-            reason = error.message
-    verdict = PartVerdict(
-        disk.target,
-        is_taken=reason is None,
-        reason=reason,
-        must_be_excluded=reason is not None,
-    )
+    try:
+        chain = images.chain(disk.path, disk.format)
+        reason = _why_not_image(chain)
+    except ImageError as error:
+        reason = error.message
+    if reason is not None:
+        verdict = PartVerdict(disk.target, is_taken=False, reason=reason, must_be_excluded=True)
     return AssessedDisk(disk, chain, verdict)
 
 

@@ -1,6 +1,7 @@
 """The verbs on backups of host files: create, list, show, verify, delete."""
 
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from vmsnap.engine.capture import Captured, capture, witnesses_of
 from vmsnap.engine.changing import changing, preview_operation, require_changeable
@@ -174,7 +175,9 @@ def _find_deletable(ports: Ports, operation: Operation, backup: str) -> tuple[Do
     resource = pick_resource(resources, domain.name, backup)
     if resource.kind is ResourceKind.GROUP:
         message = f"'{resource.name}' is the backup of a group and goes only with it"
-        raise StateError(message, hint=f"vmsnap group delete {domain.name} {resource.name}")
+        raise StateError(
+            message, hint=f"vmsnap group delete {quote(domain.name)} {quote(resource.name)}"
+        )
     return domain, resource
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 
 from vmsnap.engine.recover import recover_domain
 from vmsnap.errors import DomainRunningError, StateError, UnsupportedError
@@ -46,23 +47,26 @@ def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = F
     """
     if not domain.is_persistent:
         message = f"domain '{domain.name}' is transient: it has no definition to come back to"
-        raise UnsupportedError(message, hint=f"virsh define an XML of '{domain.name}' first")
+        raise UnsupportedError(
+            message,
+            hint=f"virsh dumpxml {quote(domain.name)} >machine.xml && virsh define machine.xml",
+        )
     if domain.state is not DomainState.SHUT_OFF:
         message = f"domain '{domain.name}' is {domain.state.value}; {what} while it is shut off"
-        raise DomainRunningError(message, hint=f"virsh shutdown {domain.name}")
+        raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
     if domain.definition.is_fenced:
         message = f"domain '{domain.name}' still has the fence of an interrupted operation"
         raise StateError(message, hint="vmsnap recover")
     if domain.has_managed_save and not with_managed_save:
         message = f"domain '{domain.name}' has a managed-save image, which would no longer fit"
-        raise StateError(message, hint=f"virsh start {domain.name}, then virsh shutdown it")
+        raise StateError(message, hint=f"virsh start {quote(domain.name)}")
 
 
 def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
     """Refuse libvirt's own unfinished business that would make switching disks unsafe."""
     if domain.block_jobs:
         message = f"domain '{domain.name}' has a block job: {', '.join(domain.block_jobs)}"
-        raise StateError(message, hint=f"virsh blockjob {domain.name} DISK --abort")
+        raise StateError(message, hint=f"virsh blockjob {quote(domain.name)} DISK --abort")
     if domain.checkpoints:
         message = f"domain '{domain.name}' has libvirt checkpoints; {what}"
-        raise StateError(message, hint=f"virsh checkpoint-list {domain.name}")
+        raise StateError(message, hint=f"virsh checkpoint-list {quote(domain.name)}")

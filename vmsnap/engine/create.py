@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
 from vmsnap.engine.capture import Captured, capture, witnesses_of
@@ -155,7 +156,7 @@ def _choose(
     for target in request.exclude:
         if target not in targets:
             message = f"domain '{domain.name}' has no disk '{target}'"
-            raise UsageError(message, hint=f"vmsnap vm show {domain.name}")
+            raise UsageError(message, hint=f"vmsnap vm show {quote(domain.name)}")
     wanted = [disk for disk in disks if disk.disk.target not in request.exclude]
     for disk in wanted:
         if disk.verdict.must_be_excluded:
@@ -165,7 +166,7 @@ def _choose(
     taken = tuple(disk for disk in wanted if disk.verdict.is_taken)
     if not taken:
         message = f"domain '{domain.name}' has no disk that a snapshot would take"
-        raise StateError(message, hint=f"vmsnap backup create {domain.name} keeps NVRAM and TPM")
+        raise StateError(message, hint=f"vmsnap backup create {quote(domain.name)}")
     return taken
 
 

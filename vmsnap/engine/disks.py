@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk
 from vmsnap.engine.paths import real
@@ -113,7 +114,7 @@ def require_space(images: Images, folders: Iterable[Path], each_bytes: int = OVE
         free = images.free_bytes(folder)
         if free < size:
             message = f"'{folder}' has {free} bytes free, {size} are needed"
-            raise NoSpaceError(message, hint=f"df -h {folder}")
+            raise NoSpaceError(message, hint=f"df -h {quote(str(folder))}")
 
 
 def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Path, str]) -> None:
@@ -134,7 +135,7 @@ def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Pat
                 message = (
                     f"'{used}' is used by disk {disk.target} of domain '{definition.name}' too"
                 )
-                raise InUseError(message, hint=f"vmsnap vm show {definition.name}")
+                raise InUseError(message, hint=f"vmsnap vm show {quote(definition.name)}")
 
 
 def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:

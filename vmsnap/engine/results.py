@@ -261,7 +261,7 @@ class RecoverResult:
     """What became of one interrupted operation.
 
     `outcome` is finished (it had committed), undone (it had not), fence_lifted (nothing was left
-    to do but that), busy, or waiting; `message` says why it waits, or what was done.
+    to do but that), busy, waiting, or pending (a dry run); `message` says why, or what was done.
     """
 
     domain_id: str

@@ -1,6 +1,6 @@
 """The reading verbs on domains: what a machine is made of, and what a snapshot would take."""
 
-from vmsnap.engine.assess import AssessedDisk, assess_disks, left_out_by_kind
+from vmsnap.engine.assess import AssessedDisk, assess_disks, verdict_by_definition
 from vmsnap.engine.capture import verdict_on
 from vmsnap.engine.find import find_domain
 from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
@@ -26,11 +26,7 @@ def list_domains(ports: Ports) -> tuple[DomainView, ...]:
                 path=domain.active_paths.get(disk.target, disk.path),
                 format=disk.format,
                 chain=(),
-                verdict=PartVerdict(
-                    disk.target,
-                    is_taken=left_out_by_kind(disk) is None,
-                    reason=left_out_by_kind(disk),
-                ),
+                verdict=verdict_by_definition(disk),
             )
             for disk in domain.definition.disks
         )

@@ -1,6 +1,7 @@
 """The verb undo: take the last revert or restore of a domain back."""
 
 from dataclasses import replace
+from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
@@ -53,7 +54,7 @@ def _plan(ports: Ports, operation: Operation, request: UndoRequest) -> _Plan:
     )
     if safety is None:
         message = f"domain '{domain.name}' has no revert or restore that could be undone"
-        raise UndoRefusedError(message, hint=f"vmsnap group list {domain.name}")
+        raise UndoRefusedError(message, hint=f"vmsnap group list {quote(domain.name)}")
     groups = ports.catalog.groups(operation.host_id, domain.id)
     if not request.force:
         _require_no_later(domain, safety, groups)
@@ -113,10 +114,14 @@ def _plan_group(
     ]
     require_available(domain, group, reasons)
     layers = ports.catalog.layers(operation.host_id, domain.id)
-    ends = can_end(group, layers, groups)
+    keep_definition = _was_edited(ports, domain, group, groups)
+    attached = {disk.target for disk in domain.definition.disks}
+    # With today's definition a detached disk stays so; what the group holds of it must not go.
+    stays = keep_definition and any(item.target not in attached for item in group.snapshots)
+    ends = not stays and can_end(group, layers, groups)
     goal = Goal(
         group=group,
-        keep_definition=_was_edited(ports, domain, group, groups),
+        keep_definition=keep_definition,
         with_safety=True,
         leave=leave,
         drop_managed_save=False,

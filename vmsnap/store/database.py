@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from vmsnap.errors import DatabaseError, SignalError, VmsnapError
+from vmsnap.errors import DatabaseError, VmsnapError
 from vmsnap.store.engines import WRITES, make_engine
 from vmsnap.store.location import Location
 
@@ -80,15 +80,10 @@ class Database:
             # Writing looks at what is committed now (rows are locked where it matters); reading
             # takes several statements and wants one state for all of them.
             options["isolation_level"] = "READ COMMITTED" if is_writing else "REPEATABLE READ"
-        with self._engine.connect().execution_options(**options) as connection:
-            try:
-                with connection.begin():
-                    yield connection
-            except SignalError:
-                # The signal may have struck between a question and its answer: the connection is
-                # of no further use.
-                connection.invalidate()
-                raise
+        connecting = self._engine.connect().execution_options(**options)
+        # SQLAlchemy drops a connection that a signal struck between question and answer.
+        with connecting as connection, connection.begin():
+            yield connection
 
     def _check_still_there(self) -> None:
         """Raise if the SQLite file was moved away: SQLite would write on into the lost file."""
