@@ -187,6 +187,10 @@ class World:
         raw.unlink()
         return data
 
+    def digest(self, layer):
+        """What a layer reads as."""
+        return hashlib.sha256(self.read(layer.path, layer.format)).hexdigest()
+
     def machine(self):
         """All that the machine would start with."""
         tpm = self.tpm / "tpm2-00.permall"

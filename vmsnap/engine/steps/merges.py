@@ -160,7 +160,7 @@ class MergeLayers:
                 child.path, layer.path, child_format=child.format, parent_format=layer.format
             )
         if child.is_active:
-            _point_to(run, domain, self.target, layer)
+            _point_to(run, self.target, layer)
         run.facts[self._moved] = True
         self._record_commit(run, layer, child, layers)
 
@@ -291,9 +291,10 @@ def _refrozen(run: Run, layer: Layer) -> Layer:
     return replace(layer, facts=None if layer.is_active else run.ports.images.facts(layer.path))
 
 
-def _point_to(run: Run, domain: Domain, target: str, layer: Layer) -> None:
+def _point_to(run: Run, target: str, layer: Layer) -> None:
+    """Give a disk a layer in today's definition: merging may have taken hours."""
     definitions = run.ports.definitions
-    patched = definitions.with_sources(domain.xml, {target: (layer.path, layer.format)})
+    patched = definitions.with_sources(look(run).xml, {target: (layer.path, layer.format)})
     try:
         run.ports.hypervisor.define(definitions.with_fence(patched))
     except LibvirtError:
