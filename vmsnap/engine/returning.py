@@ -150,7 +150,7 @@ def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) 
     else:
         dropped = _droppable(abandoned, layers)
         require_no_other_users(ports, domain.id, {layer.path: layer.target for layer in dropped})
-    changes = (*_disk_changes(goal, today, active, abandoned),)
+    changes = (*_disk_changes(goal, today, active),)
     return _Disks(layers, active, abandoned, frozen, dropped, changes)
 
 
@@ -179,7 +179,6 @@ def _disk_changes(
     goal: Goal,
     today: dict[str, AssessedDisk],
     active: Sequence[Layer],
-    abandoned: Sequence[AssessedDisk],
 ) -> list[str]:
     lines = []
     for layer in active:
@@ -189,11 +188,9 @@ def _disk_changes(
         else:
             lines.append(f"disk {layer.target}: from '{disk.disk.path}' to '{layer.path}'")
     targets = {layer.target for layer in active}
-    lines += [
-        f"disk {disk.disk.target}: detached ('{disk.disk.path}' stays), it was added since"
-        for disk in abandoned
-        if disk.disk.target not in targets
-    ]
+    if not goal.keep_definition:
+        stay = targets | {item.target for item in goal.group.left_out}
+        lines += [_detached(disk) for target, disk in today.items() if target not in stay]
     if goal.keep_definition:
         lines += [
             f"disk {item.target}: stays detached (--keep-definition)"
@@ -201,6 +198,11 @@ def _disk_changes(
             if item.target not in targets
         ]
     return lines
+
+
+def _detached(disk: AssessedDisk) -> str:
+    where = f" ('{disk.disk.path}' stays)" if disk.disk.path is not None else ""
+    return f"disk {disk.disk.target}: detached{where}, it was added since"
 
 
 def _definition_after(ports: Ports, domain: Domain, goal: Goal, disks: _Disks) -> str:
@@ -243,7 +245,6 @@ def _safety(
     if not goal.with_safety:
         return (), {}
     disks, captured = present
-    taken = {item.target for item in disks.frozen}
     record = ports.catalog.record(operation.host_id, operation.domain_id)
     names = taken_names(ports, operation.host_id, operation.domain_id)
     plan = GroupPlan(
@@ -255,13 +256,23 @@ def _safety(
         active=disks.active,
         captured=captured,
         left_out=tuple(
-            LeftOutDisk(disk.target, "not changed by the revert")
-            for disk in domain.definition.disks
-            if disk.target not in taken
+            LeftOutDisk(target, "not changed by the revert")
+            for target in _untouched(domain, goal, disks)
         ),
     )
     draft, contents = draft_group(ports, operation.host_id, domain, plan)
     return (draft,), contents
+
+
+def _untouched(domain: Domain, goal: Goal, disks: _Disks) -> tuple[str, ...]:
+    """Name the disks that stay as they are; others that are not frozen come back by definition."""
+    changed = {layer.target for layer in disks.active}
+    left_out = {item.target for item in goal.group.left_out}
+    return tuple(
+        disk.target
+        for disk in domain.definition.disks
+        if disk.target not in changed and (goal.keep_definition or disk.target in left_out)
+    )
 
 
 def _overlay_steps(goal: Goal, disks: _Disks) -> list[Step]:
