@@ -150,6 +150,12 @@ class World:
         assert before in machine.xml
         machine.xml = machine.xml.replace(before, after)
 
+    def stacked(self, path, name):
+        """Put an overlay of somebody else's on an image, as `virsh snapshot-create-as` would."""
+        made = path.with_name(f"{name}.qcow2")
+        qemu_img("create", "-q", "-f", "qcow2", "-F", path.suffix[1:], "-b", path, made)
+        return made
+
     # --- what the guest does ------------------------------------------------------------------
 
     def write(self, target, value, sector=0):

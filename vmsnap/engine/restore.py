@@ -14,8 +14,9 @@ from vmsnap.engine.returning import SAFETY_PREFIX
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.errors import NotAvailableError
+from vmsnap.errors import ContentError, NotAvailableError
 from vmsnap.model import (
+    Backup,
     Capture,
     CatalogChange,
     Digest,
@@ -126,7 +127,7 @@ def _plan(ports: Ports, operation: Operation, backup: str, request: RestoreReque
 
 
 def _require_whole(ports: Ports, resource: Resource, types: frozenset[HostFileType]) -> None:
-    """Refuse what a backup lacks before anything changes; ContentError where it is damaged."""
+    """Refuse what a backup lacks, or has damaged, before anything changes."""
     for type_ in HostFileType:
         if type_ not in types:
             continue
@@ -139,6 +140,18 @@ def _require_whole(ports: Ports, resource: Resource, types: frozenset[HostFileTy
         if backup.secret_id is not None and not ports.hypervisor.has_secret(backup.secret_id):
             message = f"libvirt secret '{backup.secret_id}' of the TPM state is not defined"
             raise NotAvailableError(message, hint="virsh secret-define it first")
+        _require_content(ports, resource, backup)
+
+
+def _require_content(ports: Ports, resource: Resource, backup: Backup) -> None:
+    if backup.digest is None:
+        return
+    try:
+        ports.catalog.content(backup.digest)
+    except ContentError as error:
+        message = f"backup '{resource.name}', {backup.type.value}: {error.message}"
+        hint = f"vmsnap backup verify {resource.domain_name}"
+        raise NotAvailableError(message, hint=hint) from error
 
 
 def _change(
