@@ -1,0 +1,141 @@
+"""Runs of vmsnap that are ended by a signal, at a chosen call or at any time."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+FORKING = Path(__file__).with_name("forking.py")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: its status (negative: by that signal), its streams, its changing calls."""
+
+    status: int
+    stdout: str
+    stderr: str
+    calls: tuple[str, ...]
+    seconds: float
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it was ended by SIGKILL."""
+        return self.status == -signal.SIGKILL
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Return its JSON document."""
+        found: Mapping[str, Any] = json.loads(self.stdout)
+        return found
+
+
+class Runner:
+    """Runs vmsnap's command line in processes forked from one that has imported it.
+
+    A run is a process of its own with vmsnap's real `main`, so a signal ends it as it would end
+    any; only Python's start is saved.
+    """
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self._pid = 0
+        self._begin = 0.0
+        self._environment = {"VMSNAP_DATABASE": database, "NO_COLOR": "1"}
+        self._folder = Path(tempfile.mkdtemp(prefix="vmsnap-test-"))
+        self._server = subprocess.Popen(
+            [sys.executable, str(FORKING)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self._environment},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait(60)
+        shutil.rmtree(self._folder)
+
+    def __call__(
+        self,
+        *arguments: str,
+        at: int | None = None,
+        number: int = signal.SIGKILL,
+        after_seconds: float | None = None,
+        status: int | None = None,
+    ) -> Ended:
+        """Run a command with `--json`; fail unless it ends with `status` (None: any).
+
+        The signal `number` is sent to it after its `at`-th changing call, or after so many seconds.
+        """
+        self.start(*arguments, at=at, number=number)
+        timer = None
+        if after_seconds is not None:
+            timer = threading.Timer(after_seconds, self.kill, (number,))
+            timer.start()
+        result = self.end()
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        assert status is None or result.status == status, (
+            f"vmsnap {' '.join(arguments)} ended with {result.status}, not {status}\n"
+            f"{result.stdout}{result.stderr}"
+        )
+        return result
+
+    def start(self, *arguments: str, at: int | None = None, number: int = signal.SIGKILL) -> None:
+        """Start a command; `end` waits for it."""
+        order = {
+            "arguments": [*arguments, "--json"],
+            "environment": self._environment,
+            "folder": str(self._folder),
+            "at": at,
+            "signal": number,
+        }
+        self._begin = time.monotonic()
+        assert self._server.stdin is not None
+        self._server.stdin.write(f"{json.dumps(order)}\n")
+        self._server.stdin.flush()
+        self._pid = self._answer()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal to the command that was started; nothing if it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
+
+    def end(self) -> Ended:
+        """Wait for the command that was started."""
+        return Ended(
+            self._answer(),
+            self._read("stdout"),
+            self._read("stderr"),
+            tuple(self._read("calls").splitlines()),
+            time.monotonic() - self._begin,
+        )
+
+    def _answer(self) -> int:
+        assert self._server.stdout is not None
+        return int(self._server.stdout.readline())
+
+    def _read(self, name: str) -> str:
+        return (self._folder / name).read_text()
