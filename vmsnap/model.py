@@ -179,7 +179,10 @@ class DomainSummary:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What qemu-img says of one image file; paths are absolute and resolved, sizes in bytes."""
+    """What qemu-img says of one image file; paths are absolute and resolved, sizes in bytes.
+
+    `cluster_bytes` is None for formats without clusters.
+    """
 
     path: Path
     format: str
@@ -190,6 +193,7 @@ class ImageInfo:
     is_encrypted: bool = False
     has_data_file: bool = False
     internal_snapshots: int = 0
+    cluster_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

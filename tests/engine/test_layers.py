@@ -9,6 +9,9 @@ import pytest
 from vmsnap.engine.layers import Action, Node, plan_merges
 from vmsnap.model import LayerId
 
+CLUSTER = 2
+OLD_BYTES = "what was there before the image was shrunk"
+
 
 def node(name, parent=None, **changes):
     made = Node(
@@ -52,7 +55,8 @@ class Model:
             self.size[layer] = self.size[child]
             # QEMU writes zeros where growing would let the parent's bytes show through.
             for number in range(len(before), self.size[child]):
-                self.written[layer][number] = 0
+                is_in_last_cluster = number < -(-len(before) // CLUSTER) * CLUSTER
+                self.written[layer][number] = OLD_BYTES if is_in_last_cluster else 0
             self.written[layer].update(self.written[child])
             for other, parent in self.parent.items():
                 if parent == child:
@@ -73,7 +77,7 @@ class Model:
 
 def random_tree(seed):
     chance = random.Random(seed)  # noqa: S311 - a test's dice
-    nodes = [node("n0", virtual_size=chance.randint(4, 8))]
+    nodes = [node("n0", virtual_size=chance.randint(4, 8), cluster_bytes=CLUSTER)]
     for number in range(1, chance.randint(2, 12)):
         parent = chance.choice(nodes)
         nodes.append(
@@ -82,6 +86,7 @@ def random_tree(seed):
                 parent.id,
                 is_named=chance.random() < 0.4,
                 virtual_size=chance.randint(4, 8),
+                cluster_bytes=CLUSTER,
                 allocated=chance.randint(1, 8),
             )
         )
@@ -150,6 +155,16 @@ def test_what_cannot_grow_is_pulled_from():
     (merge,), _ = plan_merges(nodes)
     assert merge.action is Action.PULL
     assert merge.stands_on is None
+
+
+def test_an_image_that_ends_within_a_cluster_is_not_grown():
+    """H54: what was there before it was shrunk would come to light."""
+    nodes = [
+        node("base", virtual_size=6, cluster_bytes=4),
+        node("top", "base", virtual_size=8, is_active=True),
+    ]
+    (merge,), _ = plan_merges(nodes)
+    assert merge.action is Action.PULL
 
 
 def test_the_way_that_moves_less_is_taken_among_own_layers():

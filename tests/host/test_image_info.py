@@ -23,6 +23,13 @@ def test_a_plain_image_stands_alone_and_is_neither_encrypted_nor_split():
     assert not image.is_encrypted
     assert not image.has_data_file
     assert image.internal_snapshots == 0
+    assert image.cluster_bytes is None
+
+
+def test_the_size_of_clusters_is_told():
+    (image,) = parse_chain(answer(**{"cluster-size": 65536}))
+
+    assert image.cluster_bytes == 65536
 
 
 def test_a_relative_backing_name_is_taken_from_the_full_one():

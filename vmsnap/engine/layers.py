@@ -44,6 +44,7 @@ class Node:
     virtual_size: int
     allocated: int
     can_grow: bool = True
+    cluster_bytes: int | None = None
     is_missing: bool = False
     is_detached: bool = False
     below: tuple[Path, str] | None = None
@@ -121,7 +122,7 @@ def _direction(node: Node, child: Node) -> Action | None:
     if node.is_missing or child.is_missing:
         return None
     fits = child.virtual_size == node.virtual_size or (
-        child.virtual_size > node.virtual_size and node.can_grow
+        child.virtual_size > node.virtual_size and _can_grow(node)
     )
     can_commit = fits and child.is_ours and not child.is_detached
     if can_commit and not node.is_ours:
@@ -129,6 +130,13 @@ def _direction(node: Node, child: Node) -> Action | None:
     if can_commit and child.allocated <= node.allocated:
         return Action.COMMIT
     return Action.PULL
+
+
+def _can_grow(node: Node) -> bool:
+    # In a last cluster that is cut by the end of the image may lie what was there before it was
+    # shrunk; QEMU's commit grows the image and lets that be read (seen on 7.2).
+    whole = node.cluster_bytes is None or node.virtual_size % node.cluster_bytes == 0
+    return node.can_grow and whole
 
 
 def _after(tree: Mapping[LayerId, Node], merge: Merge) -> dict[LayerId, Node]:

@@ -1,6 +1,7 @@
 """Reading the layer tree of one disk: the catalog's rows beside what the images say."""
 
 from collections.abc import Collection
+from shlex import quote
 
 from vmsnap.engine.layers import Node
 from vmsnap.engine.paths import is_same, real
@@ -53,6 +54,7 @@ def _node(
         is_named=layer.id in named,
         virtual_size=info.virtual_size_bytes if info else 0,
         allocated=info.allocated_bytes if info else 0,
+        cluster_bytes=info.cluster_bytes if info else None,
         is_missing=info is None,
         is_detached=layer.is_active and not is_in_use,
         below=below,
@@ -69,7 +71,7 @@ def _require_known_top(
     disk = next(item for item in domain.definition.disks if item.target == target)
     if any(real(image.path) in ours for image in ports.images.chain(top, disk.format)):
         message = f"disk {target} of domain '{domain.name}' uses '{top}', which vmsnap did not make"
-        raise StateError(message, hint=f"vmsnap snapshot create {domain.name} takes it in")
+        raise StateError(message, hint=f"vmsnap snapshot create {quote(domain.name)}")
 
 
 def _require_recorded_parent(layer: Layer, parent: Layer | None, info: ImageInfo | None) -> None:

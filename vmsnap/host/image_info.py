@@ -50,6 +50,7 @@ def _parse(image: JsonValue) -> ImageInfo:
         is_encrypted=_is_encrypted(image),
         has_data_file=bool(_format_data(image).get("data-file")),
         internal_snapshots=len(snapshots) if isinstance(snapshots, list) else 0,
+        cluster_bytes=_number(image, "cluster-size") or None,
     )
 
 
