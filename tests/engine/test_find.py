@@ -1,0 +1,81 @@
+"""Finding domains, groups and backups by a name, a UUID or a prefix of one."""
+
+import pytest
+
+from vmsnap.engine.find import (
+    find_domain,
+    find_domain_id,
+    find_known_domain,
+    pick_group,
+    pick_resource,
+)
+from vmsnap.errors import (
+    AmbiguousIdError,
+    BackupNotFoundError,
+    DomainNotFoundError,
+    GroupNotFoundError,
+)
+
+
+def add_other(world, uuid, name="vmsnap-test-other"):
+    xml = world.hypervisor.machines[world.uuid].xml
+    world.hypervisor.add(xml.replace(world.uuid, uuid).replace(world.name, name))
+
+
+def test_a_domain_is_found_by_name_uuid_and_prefix(world):
+    for text in (world.name, world.uuid, world.uuid.upper(), world.uuid[:3]):
+        assert find_domain_id(world.ports, text) == world.uuid
+        assert find_domain(world.ports, text).name == world.name
+
+
+def test_a_prefix_that_fits_two_is_ambiguous_and_names_both(world):
+    add_other(world, world.uuid.replace("0001", "0002"))
+    with pytest.raises(AmbiguousIdError, match="vmsnap-test-web") as caught:
+        find_domain_id(world.ports, world.uuid[:4])
+    assert "vmsnap-test-other" in caught.value.message
+    assert caught.value.exit_code == 12
+
+
+def test_a_name_goes_before_a_prefix(world):
+    add_other(world, "bbbbbbbb-0000-4000-8000-000000000002", name="aaaa")
+    assert find_domain_id(world.ports, "aaaa").startswith("bbbb")
+
+
+@pytest.mark.parametrize("text", ["nobody", "", "a%", "vmsnap-test-we", "../x", "升级"])
+def test_an_unknown_domain_is_refused(world, text):
+    world.hypervisor.machines[world.uuid].xml = world.hypervisor.machines[world.uuid].xml.replace(
+        world.uuid, "ffffffff-0000-4000-8000-000000000001"
+    )
+    with pytest.raises(DomainNotFoundError) as caught:
+        find_domain_id(world.ports, text)
+    assert caught.value.exit_code == 11
+
+
+def test_a_domain_that_was_undefined_is_known_by_what_is_kept_of_it(world):
+    world.create("monday")
+    world.hypervisor.undefine(world.uuid)
+    assert find_known_domain(world.ports, world.name, None) == (world.uuid, world.name)
+    with pytest.raises(DomainNotFoundError):
+        find_domain_id(world.ports, world.name)
+
+
+def test_a_group_is_picked_by_name_uuid_and_prefix(world):
+    world.create("monday")
+    world.create("tuesday")
+    groups = world.rows()[0]
+    for text in ("monday", groups[0].id, groups[0].id[:8]):
+        assert pick_group(groups, world.name, text).name == "monday"
+    with pytest.raises(GroupNotFoundError, match="friday"):
+        pick_group(groups, world.name, "friday")
+    with pytest.raises(GroupNotFoundError):
+        pick_group(groups, world.name, "Monday")
+
+
+def test_a_backup_is_picked_by_its_resource(world):
+    """H12: the id of a row is no id of what owns it."""
+    world.create("monday")
+    (resource,) = world.rows()[1]
+    assert pick_resource([resource], world.name, resource.id[:10]) == resource
+    for text in ("friday", resource.backups[0].id):
+        with pytest.raises(BackupNotFoundError):
+            pick_resource([resource], world.name, text)
