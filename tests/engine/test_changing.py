@@ -1,0 +1,108 @@
+"""What every changing verb begins with: the lock, recovery, and refusals of unsafe machines."""
+
+import pytest
+
+from vmsnap.engine.changing import changing, refuse_unsafe, require_changeable
+from vmsnap.errors import (
+    BusyError,
+    DomainNotFoundError,
+    DomainRunningError,
+    StateError,
+    UnsupportedError,
+)
+from vmsnap.model import DomainState
+
+
+def domain(world, **changes):
+    for name, value in changes.items():
+        setattr(world.hypervisor.machines[world.uuid], name, value)
+    return world.hypervisor.domain(world.uuid)
+
+
+def test_an_operation_knows_who_it_is_for(world):
+    with changing(world.ports, world.uuid, "test") as operation:
+        assert (operation.domain_id, operation.domain_name, operation.verb) == (
+            world.uuid,
+            world.name,
+            "test",
+        )
+        assert operation.started_at.tzinfo is not None
+
+
+def test_a_second_operation_on_the_domain_is_busy_and_leaves_no_lock(world):
+    """H48."""
+    with (
+        changing(world.ports, world.uuid, "first"),
+        pytest.raises(BusyError, match="first"),
+        changing(world.ports, world.uuid, "second"),
+    ):
+        pass
+    with changing(world.ports, world.uuid, "third"):
+        pass
+
+
+def test_a_busy_domain_changes_nothing(world):
+    """H48."""
+    before = world.everything()
+    with world.ports.locks.hold(world.uuid, "snapshot create", 0):
+        with pytest.raises(BusyError) as caught:
+            world.create("monday")
+        assert world.everything() == before
+    assert caught.value.exit_code == 75
+
+
+def test_a_domain_that_went_away_is_not_found(world):
+    world.hypervisor.undefine(world.uuid)
+    with (
+        pytest.raises(DomainNotFoundError),
+        changing(world.ports, world.uuid, "test"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("state", [DomainState.RUNNING, DomainState.PAUSED, DomainState.OTHER])
+def test_a_machine_that_is_not_off_is_refused_in_one_sentence(world, state):
+    """H35."""
+    with pytest.raises(DomainRunningError, match=state.value) as caught:
+        require_changeable(domain(world, state=state), "it can only be reverted")
+    assert "while it is shut off" in caught.value.message
+    assert "virsh shutdown" in caught.value.hint
+
+
+def test_a_transient_domain_is_refused(world):
+    with pytest.raises(UnsupportedError, match="transient"):
+        require_changeable(domain(world, is_persistent=False), "it")
+
+
+def test_a_managed_save_image_is_refused_unless_the_verb_deals_with_it(world):
+    """H27."""
+    found = domain(world, saved_xml="<domain/>")
+    with pytest.raises(StateError, match="managed-save"):
+        require_changeable(found, "it")
+    require_changeable(found, "it", with_managed_save=True)
+
+
+def test_a_fence_is_refused_with_its_cure(world):
+    """H55."""
+    xml = world.ports.definitions.with_fence(world.hypervisor.machines[world.uuid].xml)
+    with pytest.raises(StateError) as caught:
+        require_changeable(domain(world, xml=xml), "it")
+    assert caught.value.hint == "vmsnap recover"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"block_jobs": ("vda: commit",)}, "vda: commit"), ({"checkpoints": ("c1",)}, "checkpoints")],
+    ids=["block job", "checkpoint"],
+)
+@pytest.mark.parametrize("verb", ["create", "revert", "delete"])
+def test_libvirts_unfinished_business_refuses_by_name(world, changes, word, verb):
+    """H26."""
+    world.create("monday")
+    found = domain(world, **changes)
+    before = world.everything()
+    with pytest.raises(StateError, match=word):
+        refuse_unsafe(world.ports, found, "nothing can be done then")
+    with pytest.raises(StateError, match=word):
+        getattr(world, verb)("monday" if verb != "create" else "tuesday")
+    assert world.everything() == before
