@@ -1,0 +1,23 @@
+"""Comparing paths that lead to the same file by several ways."""
+
+from vmsnap.engine.paths import is_among, is_same, real
+
+
+def test_a_link_leads_to_the_same_place(tmp_path):
+    image = tmp_path / "image"
+    link = tmp_path / "link"
+    folder = tmp_path / "folder"
+    image.touch()
+    link.symlink_to(image)
+    folder.symlink_to(tmp_path)
+    for path in (link, folder / "image", tmp_path / "x" / ".." / "image"):
+        assert is_same(path, image)
+        assert is_among(path, [tmp_path / "other", image])
+        assert real(path) == real(image)
+
+
+def test_nothing_leads_nowhere(tmp_path):
+    assert not is_same(None, None)
+    assert not is_same(None, tmp_path)
+    assert not is_same(tmp_path / "one", tmp_path / "other")
+    assert not is_among(tmp_path, [])
