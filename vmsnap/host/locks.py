@@ -83,7 +83,7 @@ def _acquire(descriptor: int, path: Path, domain_id: DomainId, wait_seconds: flo
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0:
                 message = f"domain '{domain_id}' is busy: {_holder(path)}"
-                raise BusyError(message) from error
+                raise BusyError(message, hint="--wait 60 waits for it for a minute") from error
             time.sleep(min(POLL_SECONDS, left_seconds))
         else:
             return

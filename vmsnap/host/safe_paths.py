@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from vmsnap.errors import HostFileError
 
@@ -64,7 +65,7 @@ def open_folder(above: int, name: str, shown: Path, flags: int = FOLDER_FLAGS) -
     except NotADirectoryError as error:
         status = os.stat(name, dir_fd=above, follow_symlinks=False)
         message = f"'{shown}' is {_kind_of(status.st_mode)}, not a directory"
-        raise HostFileError(message) from error
+        raise HostFileError(message, hint=f"ls -ld {quote(str(shown))}") from error
 
 
 def status_of(folder: int, name: str) -> os.stat_result | None:
@@ -79,7 +80,7 @@ def require_regular(mode: int, shown: Path) -> None:
     """Raise HostFileError unless `mode` is that of a regular file."""
     if not stat.S_ISREG(mode):
         message = f"'{shown}' is {_kind_of(mode)}, not a regular file"
-        raise HostFileError(message)
+        raise HostFileError(message, hint=f"ls -ld {quote(str(shown))}")
 
 
 def _require_plain(path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from vmsnap.errors import DatabaseError, VmsnapError
+from vmsnap.errors import DatabaseError, DatabaseUnusableError, VmsnapError
 from vmsnap.store.engines import WRITES, make_engine
-from vmsnap.store.location import Location
+from vmsnap.store.location import SETTING_HINT, Location
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,9 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise failure(f"database '{self.location.shown}' failed: {_reason(error)}") from error
+            message = f"database '{self.location.shown}' failed: {_reason(error)}"
+            hint = SETTING_HINT if issubclass(failure, DatabaseUnusableError) else None
+            raise failure(message, hint=hint) from error
 
 
 def error_number(error: DBAPIError) -> int | None:

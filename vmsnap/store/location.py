@@ -16,6 +16,8 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 WRITE_SECONDS = 60
 
+SETTING_HINT = "--database, VMSNAP_DATABASE or 'database' in config.toml names another"
+
 _SERVER_SCHEMES = ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql")
 _TIMEOUTS = {
     "connect_timeout": CONNECT_SECONDS,

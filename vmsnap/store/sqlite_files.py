@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vmsnap.errors import DatabaseUnusableError
 from vmsnap.store.engines import connect_sqlite
-from vmsnap.store.location import Location
+from vmsnap.store.location import SETTING_HINT, Location
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,8 @@ def _make_empty(path: Path) -> Path:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE)
     except OSError as error:
         raise DatabaseUnusableError(
-            f"database folder '{path.parent}' cannot be written: {error.strerror}"
+            f"database folder '{path.parent}' cannot be written: {error.strerror}",
+            hint=SETTING_HINT,
         ) from error
     try:
         os.fchmod(descriptor, _FILE_MODE)
