@@ -7,6 +7,7 @@ import typer
 from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import DryRun
 from vmsnap.cli.session import Session
 from vmsnap.cli.text import NOTHING
 
@@ -33,15 +34,19 @@ def status(context: typer.Context) -> Answer:
     )
 
 
-@app.command("upgrade", epilog=epilog("vmsnap db upgrade", statuses=(22,)))
-def upgrade(context: typer.Context) -> Answer:
+@app.command(
+    "upgrade", epilog=epilog("vmsnap db upgrade --dry-run", "vmsnap db upgrade", statuses=(22,))
+)
+def upgrade(context: typer.Context, dry_run: DryRun = False) -> Answer:
     """Bring an older database up to this program.
 
     An SQLite file is copied first.
     """
-    from vmsnap.cli.wiring import database_status, upgrade_database
+    from vmsnap.cli.wiring import database_status, planned_upgrade, upgrade_database
 
     session: Session = context.obj
+    if dry_run:
+        return _would_upgrade(planned_upgrade(session.settings))
     before = database_status(session.settings)
     session.begin_change(context)
     session.is_upgrading = True
@@ -59,6 +64,19 @@ def upgrade(context: typer.Context) -> Answer:
         (Line(words, "bold green"), *_page(after), *kept),
         changed=has_changed,
         is_news=True,
+    )
+
+
+def _would_upgrade(found: "DatabaseStatus") -> Answer:
+    is_due = found.exists and not found.is_current
+    due = f"would upgrade from {found.revision or NOTHING} to {found.expected}"
+    return Answer(
+        {
+            "database": documents.database(found),
+            "former_revision": found.revision,
+            "copy": None,
+        },
+        (Line(due if is_due else "nothing to upgrade", "bold"), *_page(found)),
     )
 
 

@@ -92,6 +92,11 @@ def database_status(settings: Settings) -> DatabaseStatus:
     return opening.database_status(settings.database_url, make_folder=settings.is_default_database)
 
 
+def planned_upgrade(settings: Settings) -> DatabaseStatus:
+    """Say what an upgrade would begin with. Raises SchemaError if the schema is newer."""
+    return opening.planned_upgrade(settings.database_url, make_folder=settings.is_default_database)
+
+
 def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
     """Upgrade the database's schema; say where an SQLite file was copied before."""
     return opening.upgrade_database(settings.database_url, make_folder=settings.is_default_database)

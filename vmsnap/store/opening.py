@@ -64,6 +64,18 @@ def database_status(url: str, *, make_folder: bool = False) -> DatabaseStatus:
         return _status(database)
 
 
+def planned_upgrade(url: str, *, make_folder: bool = False) -> DatabaseStatus:
+    """Return what an upgrade would begin with; nothing is changed.
+
+    Raises SchemaError if the schema is newer than this program's.
+    """
+    before = database_status(url, make_folder=make_folder)
+    known = (None, *schema.REVISIONS)
+    if not before.is_current and before.revision not in known:
+        require_current(before.url, before.revision or "")
+    return before
+
+
 def upgrade_database(url: str, *, make_folder: bool = False) -> tuple[DatabaseStatus, Path | None]:
     """Bring an older schema to the present; return the status and where the old file was copied.
 
@@ -71,11 +83,9 @@ def upgrade_database(url: str, *, make_folder: bool = False) -> tuple[DatabaseSt
     or changed if there is no database, or if it is current. Raises SchemaError if it is newer.
     """
     location = locate(url)
-    before = database_status(url, make_folder=make_folder)
+    before = planned_upgrade(url, make_folder=make_folder)
     if before.revision is None or before.is_current:
         return before, None
-    if before.revision not in schema.REVISIONS:
-        require_current(location.shown, before.revision)
     copied = None if location.path is None else sqlite_files.copy(location, location.path)
     with closing(Database(location)) as database:
         migrate(database)
