@@ -139,7 +139,7 @@ def test_the_file_of_the_environment_is_read(write_file):
         ("wait = -1\n", "key 'wait' in .* must be a number of seconds"),
         ("wait = inf\n", "key 'wait' in .* must be a number of seconds"),
         ("wait =\n", "not valid TOML: line 1"),
-        ('database = "vmsnap.db"\n', "'vmsnap.db' in the config file is not absolute"),
+        ('database = "vmsnap.db"\n', "is neither a URL nor an absolute path"),
     ],
 )
 def test_a_wrong_file_is_refused_naming_file_and_key(write_file, text, message):
@@ -231,11 +231,30 @@ def test_a_file_without_a_password_may_be_read_by_all(write_file):
     assert load({}, {}, path).database_url == "mysql://vmsnap@localhost/x"
 
 
-def test_a_plain_path_becomes_a_url_whatever_it_holds(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert load({"database": "a?b c.db"}).database_url == f"sqlite:///{tmp_path}/a%3Fb%20c.db"
+def test_a_plain_path_becomes_a_url_whatever_it_holds(tmp_path):
+    assert load({"database": "/a?b c.db"}).database_url == "sqlite:////a%3Fb%20c.db"
     home = os.environ["HOME"]
     assert load({}, {"VMSNAP_DATABASE": "~/x.db"}).database_url == f"sqlite:///{home}/x.db"
+
+
+@pytest.mark.parametrize("given", ["foo", "./foo.db", "../foo", "u:hush@db/x", "~nobody-here/x"])
+def test_what_is_neither_a_url_nor_an_absolute_path_is_no_database(given):
+    """A word that was mistyped would become a file in whatever folder one is in."""
+    for where in ({"database": given}, {}), ({}, {"VMSNAP_DATABASE": given}):
+        with pytest.raises(ConfigError, match="neither a URL nor an absolute path") as caught:
+            load(*where)
+        assert caught.value.hint == "--database sqlite:////absolute/path"
+        assert "hush" not in caught.value.message
+
+
+def test_a_file_that_only_root_may_read_says_so(tmp_path, monkeypatch):
+    def denied(*_words, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
+        load({}, {}, tmp_path / "config.toml")
+    assert caught.value.hint == "run vmsnap as root"
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,10 @@ def _read_file(path_and_need: tuple[Path, bool]) -> tuple[Path | None, Mapping[s
             return None, {}
         raise ConfigError(f"config file '{path}' is missing") from error
     except OSError as error:
-        raise ConfigError(f"config file '{path}' cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"config file '{path}' cannot be read: {error.strerror}",
+            hint="run vmsnap as root" if isinstance(error, PermissionError) else None,
+        ) from error
     except ValueError as error:
         # Not TOML, or not UTF-8; what stands there may be a password.
         raise ConfigError(f"config file '{path}' is not valid TOML: {_place(error)}") from None
@@ -316,7 +319,13 @@ def _database_url(given: str, source: str) -> str:
     """Return a URL for a URL or for the plain path of an SQLite file."""
     if "://" in given:
         return given
-    path = Path(given).expanduser()
-    if not path.is_absolute() and source.startswith(FILE):
-        raise ConfigError(f"the database path '{given}' in the config file is not absolute")
-    return f"sqlite:///{quote(str(path.absolute()))}"
+    path = Path(given)
+    if given.startswith("~/"):
+        path = path.expanduser()
+    if not path.is_absolute():
+        # The value is not repeated: of a URL that lost its scheme a part may be a password.
+        raise ConfigError(
+            f"the database named by {source} is neither a URL nor an absolute path",
+            hint="--database sqlite:////absolute/path",
+        )
+    return f"sqlite:///{quote(str(path))}"
