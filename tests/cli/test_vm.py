@@ -1,5 +1,7 @@
 """The verbs of domains."""
 
+from vmsnap.model import DomainState
+
 NAME = "vmsnap-test-web"
 
 
@@ -32,3 +34,10 @@ def test_without_domains_the_list_says_so(vmsnap, host):
     host.machines.clear()
     run = vmsnap("vm", "list")
     assert (run.out, run.err) == ("", "no domains yet\n")
+
+
+def test_what_keeps_a_snapshot_from_being_taken_stands_above_the_parts(vmsnap, host):
+    next(iter(host.machines.values())).state = DomainState.RUNNING
+    out = vmsnap("vm", "show", NAME).out
+    assert out.index("note: running: no snapshot") < out.index("would be taken")
+    assert "running: no snapshot" in vmsnap("vm", "show", NAME, "--json").data["domain"]["notes"][0]

@@ -4,7 +4,7 @@ import pytest
 
 from vmsnap.engine.show import list_domains, show_domain
 from vmsnap.errors import DomainNotFoundError, HostFileError
-from vmsnap.model import HostFileType
+from vmsnap.model import DomainState, HostFileType
 
 NVRAM, TPM = HostFileType.NVRAM, HostFileType.TPM
 
@@ -70,6 +70,19 @@ def test_what_would_be_unsafe_is_noted(world):
     notes = " ".join(show_domain(world.ports, world.name).notes)
     for word in ("managed-save", "block job", "checkpoints: c1", "snapshots: s1"):
         assert word in notes
+
+
+def test_why_no_snapshot_can_be_taken_now_is_noted_as_create_refuses_it(world):
+    """The parts' own verdicts say what a snapshot would take once it can be taken."""
+    machine = world.hypervisor.machines[world.uuid]
+    assert show_domain(world.ports, world.name).notes == ()
+    for state in (DomainState.RUNNING, DomainState.PAUSED):
+        machine.state = state
+        (note,) = show_domain(world.ports, world.name).notes
+        assert note == f"{state.value}: no snapshot until it is shut off"
+    machine.state = DomainState.SHUT_OFF
+    machine.is_persistent = False
+    assert "transient: no snapshot" in show_domain(world.ports, world.name).notes[0]
 
 
 def test_a_fence_is_noted_with_its_cure(world):

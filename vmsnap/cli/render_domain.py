@@ -47,11 +47,12 @@ def domain_page(view: "DomainView") -> tuple[Block, ...]:
     return (
         Line(f"{domain.name}  ({domain.id})", "bold"),
         Line(f"state:     {domain.state.value}"),
+        # Above the parts: each of them "would be taken" only once this is settled.
+        *(Line(f"note: {note}", "yellow") for note in view.notes),
         Line(f"firmware:  {_firmware(domain.definition)}"),
         *_nvram(domain.definition, files.get("nvram")),
         *_tpm(domain.definition, files.get("tpm")),
         *(_disk(disk) for disk in view.disks),
-        *(Line(f"note: {note}", "yellow") for note in view.notes),
     )
 
 

@@ -5,7 +5,7 @@ from vmsnap.engine.capture import verdict_on
 from vmsnap.engine.find import find_domain
 from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
 from vmsnap.errors import DomainNotFoundError, HostFileError
-from vmsnap.model import Domain, HostFileType
+from vmsnap.model import Domain, DomainState, HostFileType
 from vmsnap.ports import HostFileSpec, Ports
 
 
@@ -81,8 +81,12 @@ def _measured(ports: Ports, view: HostFileView) -> HostFileView:
 
 def _notes(domain: Domain) -> tuple[str, ...]:
     notes = []
+    if not domain.is_persistent:
+        notes.append("transient: no snapshot, it has no definition to come back to")
+    if domain.state is not DomainState.SHUT_OFF:
+        notes.append(f"{domain.state.value}: no snapshot until it is shut off")
     if domain.definition.is_fenced:
-        notes.append("fenced by an interrupted operation: vmsnap recover")
+        notes.append("fenced by an interrupted operation: no snapshot before 'vmsnap recover'")
     if domain.has_managed_save:
         notes.append("has a managed-save image: no snapshot, no revert until it is gone")
     if domain.block_jobs:
