@@ -3,11 +3,8 @@
 The runs are real processes on the real libvirt of the private host.
 """
 
-import os
 import random
-import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +12,7 @@ from types import MappingProxyType
 import pytest
 from livebed.killing import Runner
 from livebed.machine import Hardware, Machine
+from livebed.slow_qemu_img import SlowQemuImg
 from livebed.world import FENCE, Saved, World, refusal
 
 pytestmark = pytest.mark.live
@@ -87,13 +85,6 @@ INTERRUPTED = MappingProxyType(
     }
 )
 KILLS_AT_RANDOM = 8
-SLOW_QEMU_IMG = """#!/bin/sh
-if [ "$1" = commit ]; then
-    touch {begun}
-    read -r go <{gate}
-fi
-exec {real} "$@"
-"""
 
 
 class Sweep:
@@ -223,16 +214,11 @@ def test_recover_waits_for_a_program_that_outlives_a_kill(
 ):
     """H56: what a killed vmsnap has started still holds the domain, and recover says so."""
     sweep = sweeps("commit")
-    begun, gate = tmp_path / "begun", tmp_path / "gate"
-    os.mkfifo(gate)
-    slow = tmp_path / "qemu-img"
-    slow.write_text(SLOW_QEMU_IMG.format(real=shutil.which("qemu-img"), begun=begun, gate=gate))
-    slow.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    slow = SlowQemuImg(tmp_path, "commit")
+    monkeypatch.setenv("PATH", slow.path)
     with Runner(run.database) as slowed:
         slowed.start(*sweep.words)
-        while not begun.exists():
-            time.sleep(0.01)
+        slow.wait_until_begun()
         slowed.kill()
         assert slowed.end().was_killed
     monkeypatch.undo()
@@ -242,7 +228,7 @@ def test_recover_waits_for_a_program_that_outlives_a_kill(
     assert run("recover", "--wait", "0.3", status=75).document["changed"] is False
     assert run("snapshot", "create", sweep.world.name, status=75).document["changed"] is False
     run.start("recover", "--wait", "60")
-    gate.write_text("go on")
+    slow.go_on()
     assert run.end().status == 0
     assert sweep.outcome("recovered") == "finished"
 

@@ -72,6 +72,10 @@ class World:
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         return str(self._domain.XMLDesc(flags))
 
+    def reconnect(self) -> None:
+        """Forget the connection to a libvirtd that has ended."""
+        self._domain = None
+
     def disks(self) -> dict[str, Path]:
         """Return what the definition says that each disk uses, by target."""
         disks = etree.fromstring(self.definition()).iterfind("devices/disk")
@@ -275,6 +279,10 @@ class Saved:
         if world.definition() != self.definition:
             world.machine.define(self.definition)
         return world
+
+    def remove(self) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self.folder)
 
     def _places(self) -> tuple[Path, ...]:
         machine = self.world.machine
