@@ -1,19 +1,15 @@
 """Fixtures of the contract suites: the catalog on SQLite and on a private MariaDB."""
 
 import hashlib
-import os
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
+from servers.mariadb import MariaDb, running_mariadb
 
 from vmsnap.model import (
     Backup,
@@ -43,95 +39,12 @@ from vmsnap.ports import Draft
 from vmsnap.store.catalog import SqlCatalog
 from vmsnap.store.opening import open_catalog
 
-START_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class MariaDb:
-    """A private MariaDB server: root without password, reached by its socket alone."""
-
-    socket: Path
-
-    def url(self, database: str, user: str = "root") -> str:
-        return f"mysql://{user}@localhost/{database}?unix_socket={self.socket}"
-
-    def run(self, statements: str | list[str], database: str | None = None) -> list[tuple]:
-        import pymysql
-
-        connection = pymysql.connect(
-            unix_socket=str(self.socket), user="root", database=database, autocommit=True
-        )
-        with closing(connection), connection.cursor() as cursor:
-            for statement in [statements] if isinstance(statements, str) else statements:
-                cursor.execute(statement)
-            return list(cursor.fetchall())
-
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
     """A MariaDB server of the test run's own; skipped where none is installed."""
-    if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
-        message = "needs mariadb-server"
-        if os.environ.get("VMSNAP_REQUIRE_LIVE") == "1":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    # Not pytest's own folder: the path of a socket has at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="vmsnap-test-"))
-    try:
-        with _running(folder) as server:
-            yield server
-    finally:
-        shutil.rmtree(folder)
-
-
-@dataclass
-class _Running:
-    folder: Path
-    process: subprocess.Popen | None = field(default=None)
-
-    def __enter__(self) -> MariaDb:
-        data = self.folder / "data"
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}",
-             "--auth-root-authentication-method=normal", "--skip-test-db"],
-            check=True, capture_output=True, timeout=START_SECONDS,
-        )  # fmt: skip
-        server = MariaDb(self.folder / "socket")
-        log = (self.folder / "log").open("wb")
-        with log:
-            self.process = subprocess.Popen(
-                ["mariadbd", "--no-defaults", "--user=root", "--skip-networking",
-                 f"--socket={server.socket}", f"--datadir={data}",
-                 "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
-                 # What is worst for us: values that do not fit are cut in silence.
-                 "--sql-mode="],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        self._wait_until_it_answers(server)
-        return server
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=START_SECONDS)
-
-    def _wait_until_it_answers(self, server: MariaDb) -> None:
-        import pymysql
-
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                server.run("SELECT 1")
-            except pymysql.err.OperationalError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.process.kill()
-                    pytest.fail((self.folder / "log").read_text(), pytrace=False)
-                time.sleep(0.05)
-            else:
-                return
-
-
-def _running(folder: Path) -> _Running:
-    return _Running(folder)
+    with running_mariadb() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
