@@ -242,3 +242,69 @@ open_catalog({url!r}, create=True).groups()
 assert "alembic" not in sys.modules and "pymysql" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+READ_ONLY = """
+import sys
+from vmsnap.errors import DatabaseUnusableError
+from vmsnap.store.opening import database_status, open_catalog
+url = sys.argv[1]
+print(database_status(url).is_current)
+print([record.name for record in open_catalog(url, create=False).records()])
+try:
+    open_catalog(url, create=True)
+except DatabaseUnusableError as error:
+    print(error.message, "|", error.hint)
+"""
+
+
+def read_only(folder, *command):
+    """Run a command that sees a folder mounted read-only."""
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    return subprocess.run(
+        ["unshare", "-m", "/bin/sh", "-c", script, folder, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def may_mount(tmp_path):
+    if os.geteuid() != 0 or read_only(tmp_path, "true").returncode != 0:
+        pytest.skip("only root may mount, and not in every container")
+
+
+@pytest.mark.usefixtures("may_mount")
+def test_a_database_on_a_read_only_file_system_is_read_and_not_written(path, url):
+    with closing(open_catalog(url, create=True)) as catalog:
+        catalog.apply(CatalogChange(record=RECORD))
+    done = read_only(path.parent, sys.executable, "-c", READ_ONLY, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "True",
+        "['web1']",
+        f"database '{path}' is on a read-only file system | findmnt -T {path}",
+    ]
+
+
+@pytest.mark.usefixtures("may_mount")
+def test_a_log_on_a_read_only_file_system_is_never_ignored(path, url, tmp_path):
+    """What was committed last stands in the write-ahead log alone."""
+    with closing(open_catalog(url, create=True)) as catalog:
+        catalog.apply(CatalogChange(record=RECORD))
+        copy = tmp_path / "copied"
+        copy.mkdir()
+        for name in (path.name, f"{path.name}-wal"):
+            shutil.copy(path.with_name(name), copy)
+    code = "import sys; from vmsnap.store.opening import database_status as s; s(sys.argv[1])"
+    done = read_only(copy, sys.executable, "-c", code, f"sqlite:///{copy / path.name}")
+    assert "DatabaseUnusableError" in done.stderr
+    assert "on a read-only file system with a write-ahead log" in done.stderr
+
+
+def test_a_database_that_may_not_be_read_says_who_may(made, url, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)  # root may read everything
+    with pytest.raises(DatabaseUnusableError, match="permission denied") as caught:
+        open_catalog(url, create=False)
+    assert caught.value.hint == "run vmsnap as root"

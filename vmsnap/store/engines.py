@@ -1,6 +1,9 @@
 """SQLAlchemy engines that are set up so that neither SQLite nor MySQL loses a write in silence."""
 
+import os
+import shlex
 import sqlite3
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
@@ -9,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from vmsnap.errors import ConfigError
+from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.store.location import Location
 
 BUSY_SECONDS = 30
@@ -38,14 +41,47 @@ def make_engine(location: Location) -> Engine:
 
 
 def connect_sqlite(location: Location) -> sqlite3.Connection:
-    """Open an existing SQLite file in autocommit mode; a missing one is an error."""
+    """Open an existing SQLite file in autocommit mode; a missing one is an error.
+
+    On a read-only file system it can be read as long as no write-ahead log is left beside it.
+    """
     # mode=rw: a plain path would make an empty database where the real one was moved away.
+    # immutable: SQLite cannot make the file that readers of a write-ahead log share.
+    mode = "mode=ro&immutable=1" if _is_at_rest(location) else "mode=rw"
     return sqlite3.connect(
-        f"file:{quote(str(location.path))}?mode=rw",
+        f"file:{quote(str(location.path))}?{mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+    )
+
+
+def is_on_read_only_file_system(path: Path) -> bool:
+    """Tell whether nothing can be written where a path is; False if that is not to be known."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _is_at_rest(location: Location) -> bool:
+    """Tell whether a database can be read without the files beside it.
+
+    Raises DatabaseUnusableError if it is on a read-only file system and they are needed.
+    """
+    path = location.path
+    if path is None or not is_on_read_only_file_system(path):
+        return False
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return True
+    if path.with_name(f"{path.name}-shm").exists():
+        return False
+    raise DatabaseUnusableError(
+        f"database '{path}' is on a read-only file system with a write-ahead log that only a"
+        " writer can read",
+        hint=f"findmnt -T {shlex.quote(str(path))}",
     )
 
 

@@ -36,6 +36,8 @@ def open_catalog(url: str, *, create: bool, make_folder: bool = False) -> SqlCat
         if not create:
             return EmptyCatalog(location.shown, expected_revision())
         _make_file(location, make_folder=make_folder)
+    if create and location.path is not None:
+        sqlite_files.require_writable(location.path)
     database = Database(location)
     with _closed_on_error(database):
         revision = _checked_revision(database, is_writing=create)
@@ -86,7 +88,10 @@ def upgrade_database(url: str, *, make_folder: bool = False) -> tuple[DatabaseSt
     before = planned_upgrade(url, make_folder=make_folder)
     if before.revision is None or before.is_current:
         return before, None
-    copied = None if location.path is None else sqlite_files.copy(location, location.path)
+    copied = None
+    if location.path is not None:
+        sqlite_files.require_writable(location.path)
+        copied = sqlite_files.copy(location, location.path)
     with closing(Database(location)) as database:
         migrate(database)
         return _status(database), copied

@@ -8,9 +8,10 @@ import stat
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from vmsnap.errors import DatabaseUnusableError
-from vmsnap.store.engines import connect_sqlite
+from vmsnap.store.engines import connect_sqlite, is_on_read_only_file_system
 from vmsnap.store.location import SETTING_HINT, Location
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,20 @@ def is_there(path: Path, *, is_folder_optional: bool) -> bool:
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise DatabaseUnusableError(f"database '{path}' is not a regular file")
+    if not os.access(path, os.R_OK):
+        raise DatabaseUnusableError(
+            f"database '{path}' cannot be read: permission denied", hint="run vmsnap as root"
+        )
     return True
+
+
+def require_writable(path: Path) -> None:
+    """Raise DatabaseUnusableError if a database is on a file system that is mounted read-only."""
+    if is_on_read_only_file_system(path):
+        raise DatabaseUnusableError(
+            f"database '{path}' is on a read-only file system",
+            hint=f"findmnt -T {quote(str(path))}",
+        )
 
 
 def make_folder(folder: Path) -> None:
