@@ -117,6 +117,28 @@ def test_an_undo_to_a_group_that_others_stand_on_puts_overlays_on_it(world, pres
     assert world.rows()[3][0].current_id == safety.id
 
 
+@pytest.mark.parametrize("is_mine", [True, False], ids=["own disk", "another domain"])
+def test_an_image_that_somebody_put_on_a_safety_layer_reads_the_same(world, present, is_mine):
+    """H28, H40: the layer is not written to again under the feet of what stands on it."""
+    expected = present.pop("paths")
+    clone = world.stacked(expected["vda"], "clone")
+    machine = world.hypervisor.machines[world.uuid]
+    xml = world.ports.definitions.with_sources(machine.xml, {"vda": (clone, "qcow2")})
+    if is_mine:
+        machine.xml = xml
+    else:
+        xml = world.ports.definitions.with_disks_of(xml, "<domain/>", ["vdb"])
+        world.hypervisor.add(
+            xml.replace("aaaaaaaa", "bbbbbbbb").replace(world.name, "vmsnap-test-clone")
+        )
+    read = world.read(clone)
+    world.undo()
+    assert world.machine() == present
+    world.fill(8)
+    assert world.active("vda") != expected["vda"]
+    assert world.read(clone) == read
+
+
 def test_groups_made_since_refuse_unless_it_is_forced(world, present):
     del present["paths"]
     later = world.create("later").group

@@ -1,10 +1,12 @@
 """The verb undo: take the last revert or restore of a domain back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
+from vmsnap.engine.disks import require_no_other_users
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
 from vmsnap.engine.journal import Step, execute
@@ -12,13 +14,14 @@ from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult, UndoRequest
 from vmsnap.engine.returning import Goal, can_end, plan_way
 from vmsnap.engine.revert import require_available
-from vmsnap.errors import UndoRefusedError
+from vmsnap.errors import InUseError, UndoRefusedError
 from vmsnap.model import (
     Capture,
     Digest,
     Domain,
     Group,
     HostFileType,
+    Layer,
     Operation,
     Resource,
 )
@@ -114,11 +117,12 @@ def _plan_group(
     ]
     require_available(domain, group, reasons)
     layers = ports.catalog.layers(operation.host_id, domain.id)
+    own = [layer for layer in layers if layer.id in {item.layer_id for item in group.snapshots}]
     keep_definition = _was_edited(ports, domain, group, groups)
     attached = {disk.target for disk in domain.definition.disks}
     # With today's definition a detached disk stays so; what the group holds of it must not go.
     stays = keep_definition and any(item.target not in attached for item in group.snapshots)
-    ends = not stays and can_end(group, layers, groups)
+    ends = not stays and can_end(group, layers, groups) and _is_free(ports, domain, own)
     goal = Goal(
         group=group,
         keep_definition=keep_definition,
@@ -139,6 +143,16 @@ def _plan_group(
         notes=notes,
     )
     return result, way.steps, way.drafts, way.contents
+
+
+def _is_free(ports: Ports, domain: Domain, layers: Sequence[Layer]) -> bool:
+    """Tell whether no disk stands on these layers, so that they may be written to again."""
+    try:
+        # No disk has this target, so none may use them, the domain's own disks neither.
+        require_no_other_users(ports, domain.id, {layer.path: "" for layer in layers})
+    except InUseError:
+        return False
+    return True
 
 
 def _left(group: Group) -> frozenset[HostFileType]:
