@@ -30,6 +30,12 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(home / folder))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the random layer trees of tests/engine/test_trees.py be more, or others."""
+    parser.addoption("--tree-sequences", type=int, default=200, help="how many random sequences")
+    parser.addoption("--tree-seed", type=int, default=0, help="the seed of the first of them")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip live tests away from a private host; fail them where they are required."""
     if item.get_closest_marker("live") is None or ON_PRIVATE_HOST:

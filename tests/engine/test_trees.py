@@ -1,0 +1,245 @@
+"""Random sequences of what happens to a machine, held against a model of bytes after each step.
+
+More of them: `--tree-sequences N`; others: `--tree-seed S`. A failure prints its script, and
+`--tree-sequences 1 --tree-seed S` plays that sequence alone.
+"""
+
+import subprocess
+
+import pytest
+from engine.treebed.bed import Bed
+from engine.treebed.dice import Dice
+from engine.treebed.inspection import inspect_with_qemu
+
+STEPS = 13
+KIB = 1024
+DISK_SIZE = "1M"
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--tree-seed")
+        count = metafunc.config.getoption("--tree-sequences")
+        metafunc.parametrize("seed", range(first, first + count))
+
+
+def put_on_template(world, seed):
+    """Put the qcow2 disk on a template: raw or qcow2, larger or not, named relatively or not."""
+    format_ = ("qcow2", "raw")[seed // 3 % 2]
+    template = world.folder / "templates" / f"debian.{format_}"
+    template.parent.mkdir()
+    disk = world.disks["vda"]
+    disk.unlink()
+    run("qemu-img", "create", "-q", "-f", format_, template, f"{640 + seed % 5 * 128}K")
+    run("qemu-io", "-f", format_, "-c", "write -q -P 201 0 600K", template)
+    name = template if seed // 6 % 2 else f"../templates/{template.name}"
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", name, "-F", format_, disk, DISK_SIZE)
+    return template
+
+
+def run(*argv):
+    subprocess.run(list(map(str, argv)), check=True, capture_output=True)
+
+
+@pytest.fixture
+def bed(world, monkeypatch):
+    """A machine without a template below its disks."""
+    return Bed(world, monkeypatch)
+
+
+def test_random_sequences_keep_every_group_and_the_machine(world, monkeypatch, seed):
+    """H23, H36, H40, H41, H44, H54, H59: branches, resized layers, interruptions and all."""
+    template = put_on_template(world, seed) if seed % 3 == 0 else None
+    bed = Bed(world, monkeypatch, template)
+    try:
+        Dice(bed, seed).play(STEPS)
+        finish(bed)
+    except BaseException as error:
+        error.add_note("\n".join([f"--tree-seed {seed}, the script:", *bed.script]))
+        raise
+
+
+def finish(bed):
+    """Ask QEMU, then delete all groups: the machine is on its original files where sizes allow."""
+    inspect_with_qemu(bed)
+    if bed.model.groups:
+        bed.delete(*bed.model.groups)
+    assert bed.model.groups == {}
+    for target, path in bed.world.disks.items():
+        if target in bed.moved or bed.disk(target).path == path:
+            continue
+        assert target in bed.unfit, f"{path} is not used any more"
+        is_named = any(f"'{path}'" in line and "so it stays" in line for line in bed.said)
+        assert is_named or not bed.is_said
+    inspect_with_qemu(bed)
+
+
+# --- the nasty ones, on purpose ---------------------------------------------------------------
+
+FULL = ("P", 0, 1024 * KIB, 7)
+
+
+def test_a_disk_shrunk_and_grown_with_a_group_between_keeps_zeros(bed):
+    """H54: neither way of merging may bring back what was cut off."""
+    bed.write("vda", FULL)
+    bed.create("before")
+    bed.resize("vda", 512 * KIB)
+    bed.create("small")
+    bed.resize("vda", 1024 * KIB)
+    bed.create("large")
+    bed.delete("small")
+    bed.delete("before")
+    finish(bed)
+
+
+@pytest.mark.parametrize("size", [899 * KIB, 960 * KIB])
+def test_what_lay_behind_the_end_of_a_shrunk_image_stays_hidden(bed, size):
+    """H54: QEMU's commit would grow the image and let its last cluster's old bytes be read."""
+    for target in ("vda", "vdb"):
+        bed.write(target, FULL)
+        bed.resize(target, size)
+    bed.create("small")
+    for target in ("vda", "vdb"):
+        bed.resize(target, 1024 * KIB)
+    bed.delete("small")
+    finish(bed)
+
+
+@pytest.mark.parametrize("sizes", [(512, 768, 1024), (1024, 768, 512), (768, 1024, 512)])
+@pytest.mark.parametrize("ends", [("middle",), ("first", "middle"), ("middle", "last")])
+def test_middle_layers_of_other_sizes_are_merged_in_either_direction(bed, sizes, ends):
+    """H54: each group keeps its own size, and zeros where it was grown."""
+    for name, size in zip(("first", "middle", "last"), sizes, strict=True):
+        for value, target in enumerate(("vda", "vdb"), 1):
+            bed.resize(target, size * KIB)
+            bed.write(target, ("P", (size - 96) * KIB, 96 * KIB, value + size // 32))
+        bed.create(name)
+    bed.resize("vda", 1024 * KIB)
+    bed.resize("vdb", 640 * KIB)
+    bed.delete(*ends)
+    finish(bed)
+
+
+def branches(bed):
+    """Make three branches on one group, of different sizes."""
+    bed.create("root")
+    for number, size in enumerate((1024, 640, 1152), 1):
+        bed.write("vda", ("P", number * 64 * KIB, 192 * KIB, number))
+        bed.resize("vdb", size * KIB)
+        bed.create(f"branch{number}")
+        bed.touch_firmware(number)
+        bed.revert("root", safety=number != 2)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ("root",),
+        ("root", "branch1"),
+        ("branch1", "branch2"),
+        ("root", "branch1", "branch2"),
+        ("branch3", "root", "branch2"),
+    ],
+)
+def test_a_layer_under_branches_stays_until_one_is_left(bed, ends):
+    """H40: what two others stand on is not merged into either."""
+    branches(bed)
+    assert bed.branched == {"vda", "vdb"}
+    bed.delete(*ends)
+    for name in [name for name in bed.model.groups if name.startswith("branch")]:
+        bed.revert(name)
+    finish(bed)
+
+
+def test_children_go_along_over_all_branches(bed):
+    """H42: and only when they are asked for."""
+    branches(bed)
+    bed.revert("branch1")
+    bed.create("leaf")
+    bed.delete("branch1", children=True)
+    assert "leaf" not in bed.model.groups
+    bed.delete("root", children=True)
+    assert bed.model.groups == {}
+    finish(bed)
+
+
+def test_an_undo_can_be_undone_again_and_again(bed):
+    """H37: nothing is lost on the way there and back."""
+    bed.create("one")
+    bed.write("vda", FULL)
+    bed.touch_firmware(9)
+    bed.revert("one")
+    for value in range(4):
+        bed.write("vdb", ("P", value * 64 * KIB, 64 * KIB, value + 1))
+        bed.undo()
+    assert len(bed.model.groups) == 2
+    finish(bed)
+
+
+def test_a_safety_group_can_be_reverted_to_and_deleted(bed):
+    """H14: it is a group like any other."""
+    bed.create("one")
+    bed.write("vda", FULL)
+    bed.revert("one")
+    first = bed.model.safety
+    bed.write("vdb", FULL)
+    bed.revert(first)
+    bed.resize("vda", 640 * KIB)
+    bed.revert("one", safety=False)
+    bed.undo()
+    bed.revert(first, keep=True)
+    bed.undo()
+    bed.delete(first)
+    finish(bed)
+
+
+def test_the_current_group_can_be_deleted(bed):
+    bed.create("one")
+    bed.write("vda", FULL)
+    bed.create("two")
+    bed.write("vdb", FULL)
+    bed.delete("two")
+    assert bed.model.current == "one"
+    bed.delete("one")
+    assert {path for _, path in bed.world.disks.items()} == {
+        bed.disk(target).path for target in bed.model.disks
+    }
+    finish(bed)
+
+
+def test_a_detached_disk_keeps_its_bytes_until_it_is_attached_again(bed):
+    """H43: whatever is deleted, reverted or undone meanwhile."""
+    bed.create("one")
+    bed.write("vdb", FULL)
+    bed.detach("vdb")
+    bed.create("two")
+    bed.revert("one")
+    bed.delete("one")
+    bed.undo(force=True)
+    bed.delete("two")
+    while bed.model.disks.keys() != {"vda", "vdb"}:
+        bed.attach(0)
+    finish(bed)
+
+
+def test_what_a_detached_disk_stands_on_is_merged_into_its_file(bed):
+    """H43: its file has to be there when somebody attaches it again."""
+    bed.create("one")
+    bed.write("vdb", ("P", 64 * KIB, 128 * KIB, 8))
+    bed.detach("vdb")
+    bed.delete("one")
+    bed.attach(0)
+    finish(bed)
+
+
+def test_undo_keeps_what_it_cannot_bring_back_when_a_disk_was_detached_since(bed):
+    """H37: the safety group stays, because the detached disk's part of it is nowhere else."""
+    bed.create("one")
+    bed.write("vda", FULL)
+    bed.revert("one")
+    kept = bed.model.safety
+    bed.detach("vda")
+    bed.undo()
+    assert "vda" in bed.model.groups[kept].disks
+    bed.revert(kept)
+    finish(bed)

@@ -1,0 +1,308 @@
+"""One machine on real images and its model, taken through the same steps and compared after each.
+
+Every step is a method that writes itself down, so that a failure prints a script to play again.
+"""
+
+import subprocess
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine.treebed.inspection import inspect
+from engine.treebed.model import Firmware, Model
+from engine.treebed.qcow2 import read_image
+from engine.treebed.trap import EndedError, QuickQemuImg, Trap, trapped
+from lxml import etree
+
+from vmsnap.engine.delete import delete_groups
+from vmsnap.engine.recover import recover_all
+from vmsnap.engine.results import DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.revert import revert_group
+from vmsnap.engine.undo import undo_last
+from vmsnap.errors import LeftChangedError, NotAvailableError, UndoRefusedError, VmsnapError
+from vmsnap.ports import Ports
+
+CLUSTER = 64 * 1024
+
+
+class Bed:
+    """The machine of `world`, its model, and the script of what was done to them."""
+
+    def __init__(self, world, monkeypatch: pytest.MonkeyPatch, template: Path | None = None):
+        self.world, self.monkeypatch = world, monkeypatch
+        self.qemu = QuickQemuImg(world.ports.images._qemu)
+        world.ports.images._qemu = self.qemu
+        # No power is cut here, and waiting for the disk is a tenth of the time.
+        monkeypatch.setattr("os.fsync", lambda descriptor: None)
+        self.script: list[str] = []
+        self.templates = {template: template.read_bytes()} if template else {}
+        self.originals = frozenset(world.disks.values())
+        self.said: list[str] = []
+        """What deletes said that they did; of one that was interrupted nothing is known."""
+        self.is_said = True
+        self.unfit: set[str] = set()
+        """Targets whose sizes may not allow to merge into the original file."""
+        self.moved: set[str] = set()
+        """Targets that were detached, or whose layers an orphan came between."""
+        self.loose: set[str] = set()
+        """Targets of which a layer may be left to the next delete: its child was dropped."""
+        self.branched: set[str] = set()
+        self.deletes = 0
+        disks = {target: self.read(target) for target in world.disks}
+        self.model = Model(disks, Firmware(*self.firmware_files(), memory=self.memory()))
+
+    # --- what is asked ------------------------------------------------------------------------
+
+    def disk(self, target: str):
+        disks = self.world.hypervisor.domain(self.world.uuid).definition.disks
+        return next(disk for disk in disks if disk.target == target)
+
+    def read(self, target: str) -> bytes:
+        disk = self.disk(target)
+        return read_image(disk.path, disk.format, {})
+
+    def firmware_files(self) -> tuple[bytes, bytes]:
+        return self.world.nvram.read_bytes(), (self.world.tpm / "tpm2-00.permall").read_bytes()
+
+    def memory(self) -> int:
+        xml = self.world.hypervisor.machines[self.world.uuid].xml
+        return int(etree.fromstring(xml).findtext("memory"))
+
+    def groups(self):
+        return self.world.ports.catalog.groups()
+
+    def layers(self):
+        return self.world.ports.catalog.layers(self.world.hypervisor.host, self.world.uuid)
+
+    # --- what the guest does ------------------------------------------------------------------
+
+    def write(self, target: str, *spans: tuple[str, int, int, int]) -> None:
+        """Write spans (how, offset, length, value): how is P for a pattern, z or zu for zeros."""
+        self._note("write", target, *spans)
+        disk, data = self.disk(target), bytearray(self.model.disks[target])
+        commands = []
+        for how, offset, length, value in spans:
+            option = f"-P {value}" if how == "P" else f"-{how}" if how == "z" else "-z -u"
+            commands += ["-c", f"write -q {option} {offset} {length}"]
+            data[offset : offset + length] = bytes([value if how == "P" else 0]) * length
+        argv = ["qemu-io", "-f", disk.format, *commands, str(disk.path)]
+        subprocess.run(argv, check=True, capture_output=True)
+        self.model.disks[target] = bytes(data)
+        inspect(self)
+
+    def touch_firmware(self, value: int) -> None:
+        self._note("touch_firmware", value)
+        self.world.touch_firmware(value)
+        self.model.firmware = replace(
+            self.model.firmware, nvram=bytes([value]) * 4096, tpm=bytes([value]) * 100
+        )
+        inspect(self)
+
+    # --- what an administrator does -------------------------------------------------------------
+
+    def resize(self, target: str, size: int) -> None:
+        """Resize the active image; what QEMU gives in the part that is new is taken as it is."""
+        self._note("resize", target, size)
+        disk, before = self.disk(target), self.model.disks[target]
+        argv = ["qemu-img", "resize", "-q", "--shrink", "-f", disk.format, disk.path, size]
+        subprocess.run(list(map(str, argv)), check=True, capture_output=True)
+        is_odd = size % CLUSTER != 0 and self.world.disks[target].suffix == ".qcow2"
+        if size < len(before) or is_odd:
+            self.unfit.add(target)
+        after = self.read(target)
+        assert len(after) == size
+        assert after[: len(before)] == before[:size]
+        self.model.disks[target] = after
+        inspect(self)
+
+    def edit_memory(self, memory: int) -> None:
+        self._note("edit_memory", memory)
+        root = self._definition()
+        root.find("memory").text = str(memory)
+        self._redefine(root)
+        self.model.firmware = replace(self.model.firmware, memory=memory)
+        inspect(self)
+
+    def detach(self, target: str) -> None:
+        self._note("detach", target)
+        path = self.disk(target).path
+        root = self._definition()
+        disk = root.find(f"devices/disk/target[@dev='{target}']/..")
+        disk.getparent().remove(disk)
+        self._redefine(root)
+        self.moved.add(target)
+        self.model.orphans[path] = (target, self.model.disks.pop(target))
+        inspect(self)
+
+    def attach(self, number: int) -> None:
+        """Attach an orphan again, counted as the model has them."""
+        self._note("attach", number)
+        path, (target, data) = list(self.model.orphans.items())[number]
+        root = self._definition()
+        format_ = "raw" if path.suffix == ".raw" else "qcow2"
+        disk = etree.fromstring(
+            f"<disk type='file' device='disk'><driver name='qemu' type='{format_}'/>"
+            f"<source file='{path}'/><target dev='{target}' bus='virtio'/></disk>"
+        )
+        later = [
+            other
+            for other in root.find("devices").findall("disk")
+            if other.find("target").get("dev") > target or other.get("device") == "cdrom"
+        ]
+        later[0].addprevious(disk)
+        self._redefine(root)
+        del self.model.orphans[path]
+        self.model.disks[target] = data
+        self.model.disks = dict(sorted(self.model.disks.items()))
+        inspect(self)
+
+    # --- the verbs ------------------------------------------------------------------------------
+
+    def create(self, name: str, exclude: Collection[str] = (), trap: Trap | None = None) -> None:
+        self._note("create", name, exclude=exclude, trap=trap)
+
+        def do(ports: Ports):
+            world = replace(self.world, ports=ports)
+            world.create(name, exclude=tuple(exclude))
+
+        if self._attempt(do, trap):
+            self.model.create(name, exclude)
+        inspect(self)
+
+    def revert(
+        self, name: str, *, safety: bool = True, keep: bool = False, trap: Trap | None = None
+    ) -> None:
+        self._note("revert", name, safety=safety, keep=keep, trap=trap)
+        options = {"with_safety": safety, "keep_definition": keep}
+        if self.model.groups[name].is_deleting:
+            self._refused(NotAvailableError, self._revert(name, allow_disk_changes=True, **options))
+            return
+        if self.model.is_changed_since(name):
+            self._refused(NotAvailableError, self._revert(name, **options))
+        allow = self.model.is_changed_since(name) or bool(self.moved)
+        if self._attempt(self._revert(name, allow_disk_changes=allow, **options), trap):
+            if not safety:
+                self.loose |= self.model.attached
+            kept = self._new_name() if safety else None
+            self.model.go_back(name, keep=keep, safety=kept, ends=False)
+        inspect(self)
+
+    def undo(self, *, force: bool = False, trap: Trap | None = None) -> None:
+        self._note("undo", force=force, trap=trap)
+        name = self.model.safety
+        do = self._undo(force=force)
+        if name is None or (self.model.has_later_than_safety() and not force):
+            self._refused(UndoRefusedError, do)
+            return
+        if self.model.groups[name].is_deleting:
+            self._refused(NotAvailableError, do)
+            return
+        if self._attempt(do, trap):
+            ends = name not in {group.name for group in self.groups()}
+            keep = self.model.was_edited()
+            held = self.model.groups[name].disks.keys()
+            is_needed = self.model.groups[name].is_stood_on or (keep and held - self.model.attached)
+            assert ends or is_needed
+            self.model.go_back(name, keep=keep, safety=self._new_name(), ends=ends)
+        inspect(self)
+
+    def delete(self, *names: str, children: bool = False, trap: Trap | None = None) -> None:
+        self._note("delete", *names, children=children, trap=trap)
+        wanted = self.model.with_descendants(names) if children else list(names)
+        chosen = [
+            name
+            for name in self.model.groups
+            if name in wanted or self.model.groups[name].is_deleting
+        ]
+        targets = {target for name in chosen for target in self.model.groups[name].disks}
+
+        def do(ports: Ports) -> None:
+            request = DeleteRequest(with_children=children)
+            result = delete_groups(ports, self.world.name, names, request)
+            self.said += result.changes
+            assert trap or result.is_complete
+
+        self.deletes += 1
+        self.is_said = self.is_said and trap is None
+        if self._attempt(do, trap):
+            left = {group.name for group in self.groups()}
+            self.model.mark_deleting([name for name in chosen if name in left])
+            self.model.remove([name for name in chosen if name not in left])
+            assert trap or not left & set(chosen)
+            if not self.model.deleting():
+                self.loose -= targets
+        inspect(self)
+
+    def recover(self) -> None:
+        assert recover_all(self.world.ports, dry_run=False) == ()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _note(self, verb: str, *args: object, **options: object) -> None:
+        words = [repr(arg) for arg in args]
+        words += [f"{name}={value!r}" for name, value in options.items() if value not in ((), None)]
+        self.script.append(f"bed.{verb}({', '.join(words)})")
+
+    def _revert(self, name: str, **options: bool) -> Callable[[Ports], object]:
+        request = RevertRequest(**options)
+        return lambda ports: revert_group(ports, self.world.name, name, request)
+
+    def _undo(self, *, force: bool) -> Callable[[Ports], object]:
+        return lambda ports: undo_last(ports, self.world.name, UndoRequest(force=force))
+
+    def _refused(self, error: type[VmsnapError], do: Callable[[Ports], object]) -> None:
+        with pytest.raises(error):
+            do(self.world.ports)
+        inspect(self)
+
+    def _attempt(self, do: Callable[[Ports], object], trap: Trap | None) -> bool:
+        """Try a verb; tell whether it has changed anything in the end."""
+        if trap is None:
+            do(self.world.ports)
+            return True
+        before = self.world.rows()
+        try:
+            self._run(do, trap)
+        except LeftChangedError:
+            raise
+        except (EndedError, VmsnapError):
+            assert trap.is_sprung
+        if trap.is_sprung and trap.how == "kill":
+            if trap.recovers_at:
+                again = Trap(trap.recovers_at, "kill", trap.is_after)
+                try:
+                    self._run(lambda ports: recover_all(ports, dry_run=False), again)
+                except EndedError:
+                    self.script[-1] += "  # recover was killed too"
+            recover_all(self.world.ports, dry_run=False)
+        self.recover()
+        has_changed = self.world.rows() != before
+        if trap.is_sprung:
+            self.script[-1] += f"  # ended: {'done' if has_changed else 'as before'}"
+        return has_changed
+
+    def _run(self, do: Callable[[Ports], object], trap: Trap) -> None:
+        self.qemu.trap = trap
+        try:
+            with self.monkeypatch.context() as patch:
+                if trap.how == "kill":
+                    patch.setattr("vmsnap.engine.journal._settle_after", _die)
+                do(trapped(self.world.ports, trap))
+        finally:
+            self.qemu.trap = None
+
+    def _new_name(self) -> str:
+        (name,) = {group.name for group in self.groups()} - self.model.groups.keys()
+        return name
+
+    def _definition(self):
+        return etree.fromstring(self.world.hypervisor.machines[self.world.uuid].xml)
+
+    def _redefine(self, root) -> None:
+        xml = etree.tostring(root, encoding="unicode")
+        self.world.hypervisor.machines[self.world.uuid].xml = xml
+
+
+def _die(error, run, steps, done):
+    raise error

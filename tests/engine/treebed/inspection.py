@@ -1,0 +1,149 @@
+"""Compare a machine on real images with its model, and look for what was left over."""
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from engine.treebed.qcow2 import describe, read_image
+
+from vmsnap.model import Capture, Digest, Group, GroupState, HostFileType, Layer
+
+
+def inspect(bed) -> None:
+    """Hold everything against the model: contents, parents, files, and whether it boots."""
+    known: dict[Path, bytes] = {}
+    layers = {layer.id: layer for layer in bed.layers()}
+    _inspect_machine(bed, known)
+    groups = {group.name: group for group in bed.groups()}
+    _inspect_groups(bed, groups, layers, known)
+    _inspect_tree(bed, groups, layers)
+    _inspect_files(bed, layers, known)
+    bed.world.hypervisor.start(bed.world.uuid)
+    bed.world.hypervisor.stop(bed.world.uuid)
+
+
+def inspect_with_qemu(bed) -> None:
+    """Ask QEMU itself: are the images sound, and do they give what was read and described?"""
+    known: dict[Path, bytes] = {}
+    layers = bed.layers()
+    copies = {layer.path: bed.world.folder / f"{layer.id}.copy" for layer in layers}
+    commands = [
+        ["qemu-img", "check", "-q", "-U", "-f", "qcow2", str(layer.path)]
+        for layer in layers
+        if layer.format == "qcow2"
+    ]
+    commands += [
+        [*f"qemu-img convert -U -O raw -f {layer.format}".split(), layer.path, copies[layer.path]]
+        for layer in layers
+    ]
+    # All at once: starting them is what takes the time.
+    running = [subprocess.Popen(argv, stderr=subprocess.PIPE) for argv in commands]
+    for process in running:
+        _, complaint = process.communicate(timeout=60)
+        assert process.returncode == 0, (process.args, complaint)
+    for layer in layers:
+        found = read_image(layer.path, layer.format, known)
+        _same(copies[layer.path].read_bytes(), found, f"{layer.path}, read by the test itself")
+        copies[layer.path].unlink()
+    _inspect_reading_of_headers(bed, layers)
+
+
+def _inspect_reading_of_headers(bed, layers: Sequence[Layer]) -> None:
+    """Once for each disk, since what stands below is described as well."""
+    bed.qemu.is_quick = False
+    for path, format_ in {layer.target: (layer.path, layer.format) for layer in layers}.values():
+        asked = bed.qemu.info(path, format_, is_whole_chain=True)
+        assert asked == tuple(describe(image.path, image.format) for image in asked)
+    bed.qemu.is_quick = True
+
+
+def _inspect_machine(bed, known: dict[Path, bytes]) -> None:
+    domain = bed.world.hypervisor.domain(bed.world.uuid)
+    disks = [disk for disk in domain.definition.disks if disk.device == "disk"]
+    assert not domain.definition.is_fenced
+    assert "backingStore" not in domain.xml
+    assert [disk.target for disk in disks] == sorted(bed.model.disks)
+    for disk in disks:
+        _same(bed.model.disks[disk.target], read_image(disk.path, disk.format, known), disk.target)
+    assert bed.firmware_files() == (bed.model.firmware.nvram, bed.model.firmware.tpm)
+    assert bed.memory() == bed.model.firmware.memory
+
+
+def _inspect_groups(
+    bed, groups: dict[str, Group], layers: dict[str, Layer], known: dict[Path, bytes]
+) -> None:
+    model, catalog = bed.model, bed.world.ports.catalog
+    content = cache(catalog.content)
+    names = {group.id: group.name for group in groups.values()}
+    assert list(groups) == list(model.groups)
+    record = catalog.record(bed.world.hypervisor.host, bed.world.uuid)
+    if record is not None:
+        assert names.get(record.current_id) == model.current
+        assert names.get(record.safety_id) == model.safety
+    for name, wanted in model.groups.items():
+        group = groups[name]
+        assert names.get(group.parent_id) == wanted.parent, name
+        if wanted.is_deleting:
+            assert group.state is GroupState.DELETING
+        else:
+            assert group.state is GroupState.READY
+            assert {item.target for item in group.snapshots} == set(wanted.disks), name
+            for item in group.snapshots:
+                layer = layers[item.layer_id]
+                assert layer.facts == bed.world.ports.images.facts(layer.path)
+                found = read_image(layer.path, layer.format, known)
+                _same(wanted.disks[item.target], found, f"{item.target} of {name}")
+        assert content(_digest(group, HostFileType.NVRAM)) == wanted.firmware.nvram
+        archive = content(_digest(group, HostFileType.TPM))
+        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            state = opened.extractfile("tpm2-00.permall").read()
+        assert state == wanted.firmware.tpm
+
+
+def _digest(group: Group, type_: HostFileType) -> Digest:
+    backup = group.resource.backup(type_)
+    assert backup.capture is Capture.CAPTURED
+    return backup.digest
+
+
+def _inspect_tree(bed, groups: dict[str, Group], layers: dict[str, Layer]) -> None:
+    """Nothing stays that nobody needs."""
+    named = {item.layer_id for group in groups.values() for item in group.snapshots}
+    for layer in layers.values():
+        children = [other for other in layers.values() if other.parent_id == layer.id]
+        if len(children) > 1:
+            bed.branched.add(layer.target)
+        is_needed = layer.id in named or layer.is_active or len(children) > 1
+        is_left = bool(bed.model.deleting()) or layer.target in bed.loose
+        assert is_needed or is_left, f"nobody needs {layer.path}"
+        assert not (layer.is_active and children), f"{layer.path} is active under others"
+
+
+def _inspect_files(bed, layers: dict[str, Layer], known: dict[Path, bytes]) -> None:
+    folder = bed.world.folder
+    pools = {path for pool in folder.glob("pool-*") for path in pool.iterdir()}
+    assert pools == {layer.path for layer in layers.values()} | bed.originals
+    assert [*bed.world.nvram.parent.iterdir()] == [bed.world.nvram]
+    assert [*bed.world.tpm.iterdir()] == [bed.world.tpm / "tpm2-00.permall"]
+    assert [*bed.world.tpm.parent.iterdir()] == [bed.world.tpm]
+    for path, data in bed.templates.items():
+        assert path.read_bytes() == data
+    for path, (target, data) in bed.model.orphans.items():
+        format_ = "raw" if path.suffix == ".raw" else "qcow2"
+        _same(data, read_image(path, format_, known), f"detached {target}")
+    assert bed.world.journals() == ()
+
+
+def _same(wanted: bytes, found: bytes, what: str) -> None:
+    """Compare, and say where the first difference is instead of showing a mebibyte."""
+    if wanted == found:
+        return
+    size = min(len(wanted), len(found))
+    first = next((at for at in range(size) if wanted[at] != found[at]), size)
+    message = f"{what}: {len(found)} bytes instead of {len(wanted)}; they differ from {first} on"
+    if first < size:
+        message += f": {found[first]} instead of {wanted[first]}"
+    raise AssertionError(message)

@@ -1,0 +1,109 @@
+"""End a step early: by an error, a signal or a kill, before or after something took effect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from engine.treebed.qcow2 import describe
+
+from vmsnap.errors import (
+    DatabaseError,
+    HostFileError,
+    ImageError,
+    LibvirtError,
+    VmsnapError,
+)
+from vmsnap.host.qemu_img import QemuImg
+from vmsnap.model import ImageInfo
+from vmsnap.ports import Ports
+
+CHANGING = {
+    "journals": (HostFileError, {"append"}),
+    "host_files": (HostFileError, {"stage", "exchange", "rename", "discard"}),
+    "hypervisor": (LibvirtError, {"define", "switch_disks"}),
+    "catalog": (DatabaseError, {"reserve", "discard", "commit", "apply", "finish"}),
+    "images": (ImageError, {"create_overlay", "commit", "rebase", "set_backing", "remove_overlay"}),
+}
+
+
+class EndedError(BaseException):
+    """Stands for a kill (nothing may run after it) or for a signal (it is settled)."""
+
+
+@dataclass
+class Trap:
+    """Ends a run at the n-th change of the host; `how` is error, signal or kill."""
+
+    at: int
+    how: str
+    is_after: bool
+    recovers_at: int = 0
+    """For a kill: at which change the first try of recover is killed too (0: it is not)."""
+    count: int = 0
+    is_sprung: bool = False
+
+    def __repr__(self) -> str:
+        return f"Trap({self.at}, {self.how!r}, {self.is_after}, {self.recovers_at})"
+
+    def around(self, error_class: type[VmsnapError], change: Callable[[], object]) -> object:
+        """Do a change, or end the run before or after it."""
+        if self.is_sprung:
+            return change()
+        self.count += 1
+        if self.count < self.at:
+            return change()
+        self.is_sprung = True
+        if self.is_after:
+            change()
+        raise error_class("injected") if self.how == "error" else EndedError
+
+
+class Trapped:
+    """A port whose changes go through a trap."""
+
+    def __init__(self, real: object, trap: Trap, of: tuple[type[VmsnapError], set[str]]) -> None:
+        self._real, self._trap, (self._error_class, self._methods) = real, trap, of
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._real, name)
+        if name not in self._methods:
+            return found
+        return lambda *args, **options: self._trap.around(
+            self._error_class, lambda: found(*args, **options)
+        )
+
+
+def trapped(ports: Ports, trap: Trap) -> Ports:
+    """Return ports that end the run where the trap says."""
+    return replace(
+        ports,
+        **{name: Trapped(getattr(ports, name), trap, of) for name, of in CHANGING.items()},
+    )
+
+
+class QuickQemuImg(QemuImg):
+    """qemu-img that reads headers in this process, and can be ended between two commands."""
+
+    def __init__(self, real: QemuImg) -> None:
+        super().__init__(real._lock_fds)
+        self.trap: Trap | None = None
+        self.is_quick = True
+
+    def info(self, path, format_, *, is_whole_chain=False) -> tuple[ImageInfo, ...]:
+        if not self.is_quick:
+            return super().info(path, format_, is_whole_chain=is_whole_chain)
+        try:
+            found = [describe(path, format_)]
+            while is_whole_chain and found[-1].backing_path is not None:
+                found.append(describe(found[-1].backing_path, found[-1].backing_format))
+        except OSError as error:
+            raise ImageError(str(error)) from error
+        return tuple(found)
+
+    def _write(self, task, arguments, data_bytes=0) -> None:
+        def run() -> None:
+            super(QuickQemuImg, self)._write(task, arguments, data_bytes)
+
+        if self.trap is None:
+            run()
+        else:
+            self.trap.around(ImageError, run)
