@@ -1,11 +1,13 @@
 """Settings made into ports: the one place that knows every adapter; imported when first needed."""
 
+import shlex
 import uuid
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from vmsnap.config import Settings
+from vmsnap.errors import DatabaseUnusableError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.hypervisor import LibvirtHypervisor
@@ -63,7 +65,7 @@ class Wiring:
         definitions = XmlDefinitions.for_uri(settings.connect_uri)
         locks = FileLocks(settings.state_folder)
         self._journals = _WatchedJournals(settings.state_folder)
-        self._catalog = _open_catalog(settings, need)
+        self._catalog = _open_catalog(settings, need, self._journals)
         self.ports = Ports(
             hypervisor=LibvirtHypervisor(settings.connect_uri, definitions),
             definitions=definitions,
@@ -102,8 +104,50 @@ def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
     return opening.upgrade_database(settings.database_url, make_folder=settings.is_default_database)
 
 
-def _open_catalog(settings: Settings, need: Need) -> SqlCatalog | EmptyCatalog:
-    create = need is Need.MAKE or (need is Need.WRITE and database_status(settings).exists)
-    return opening.open_catalog(
-        settings.database_url, create=create, make_folder=settings.is_default_database
+def _open_catalog(
+    settings: Settings, need: Need, journals: FolderJournals
+) -> SqlCatalog | EmptyCatalog:
+    shown = _shown_if_missing(settings) if need is not Need.READ else None
+    if shown is not None:
+        _refuse_missing(shown, journals, need)
+    catalog = opening.open_catalog(
+        settings.database_url,
+        create=need is Need.MAKE or (need is Need.WRITE and shown is None),
+        make_folder=settings.is_default_database,
     )
+    if isinstance(catalog, EmptyCatalog):
+        _refuse_missing(catalog.status().url, journals, need)
+    return catalog
+
+
+def _shown_if_missing(settings: Settings) -> str | None:
+    status = database_status(settings)
+    return None if status.exists else status.url
+
+
+def _refuse_missing(url: str, journals: FolderJournals, need: Need) -> None:
+    """Raise DatabaseUnusableError if a missing database is that of an interrupted operation.
+
+    None is made either while one is pending: it would pass for the one that was lost.
+    """
+    for domain_id in journals.pending():
+        header = next(iter(journals.load(domain_id)), {})
+        named = str(header.get("database", url))
+        if named == url:
+            raise DatabaseUnusableError(
+                f"database '{url}' is missing, though an interrupted operation on domain"
+                f" '{_name_in(header, domain_id)}' names it",
+                hint="put the database back, or name it with --database; then: vmsnap recover",
+            )
+        if need is Need.MAKE:
+            raise DatabaseUnusableError(
+                f"database '{url}' is missing, and none is made before the operation that was"
+                f" interrupted on domain '{_name_in(header, domain_id)}' is recovered",
+                hint=shlex.join(("vmsnap", "--database", named, "recover")),
+            )
+
+
+def _name_in(header: JsonObject, domain_id: DomainId) -> str:
+    operation = header.get("operation")
+    name = operation.get("domain_name") if isinstance(operation, dict) else None
+    return str(name or domain_id)

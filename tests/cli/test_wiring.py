@@ -1,0 +1,80 @@
+"""What the verbs get, and what they are refused, where the database is not what it should be."""
+
+import json
+from pathlib import Path
+
+import pytest
+from platformdirs import PlatformDirs
+
+from vmsnap.host.journal_files import FolderJournals
+
+NAME = "vmsnap-test-web"
+OTHER = "bbbbbbbb-0000-4000-8000-000000000002"
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch) -> Path:
+    """Where the database is to be."""
+    path = tmp_path / "kept.db"
+    monkeypatch.setenv("VMSNAP_DATABASE", str(path))
+    return path
+
+
+@pytest.fixture
+def begin():
+    """Leave the journal of an operation as if the host had gone down in it."""
+
+    def leave(database: str) -> None:
+        header = {
+            "format": 1,
+            "operation": {"domain_name": "mail", "verb": "group revert"},
+            "database": database,
+            "database_identity": None,
+            "steps": [],
+        }
+        folder = PlatformDirs("vmsnap", appauthor=False).user_state_path
+        FolderJournals(folder).start(OTHER, header)
+
+    return leave
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("group", "list"),
+        ("backup", "list"),
+        ("recover",),
+        ("recover", "--dry-run"),
+        ("snapshot", "create", NAME),
+        ("backup", "create", NAME),
+        ("undo", NAME),
+    ],
+)
+def test_a_missing_database_that_a_journal_names_is_no_empty_one(
+    words, vmsnap, host, database, begin
+):
+    """A list that says "no groups yet" would hide that all of them are lost."""
+    begin(f"sqlite:///{database}")
+    run = vmsnap(*words, "--json", status=10)
+    assert (run.code, run.changed) == ("database_unusable", False)
+    (error,) = run.document["errors"]
+    assert f"'sqlite:///{database}' is missing" in error["message"]
+    assert "domain 'mail'" in error["message"]
+    assert "vmsnap recover" in error["hint"]
+    assert not database.exists()
+
+
+def test_no_database_is_made_while_another_ones_operation_is_pending(vmsnap, host, database, begin):
+    begin("sqlite:////elsewhere/lost db")
+    run = vmsnap("backup", "create", NAME, "--json", status=10)
+    assert json.loads(run.out)["errors"][0]["hint"] == (
+        "vmsnap --database 'sqlite:////elsewhere/lost db' recover"
+    )
+    assert not database.exists()
+    assert vmsnap("group", "list").err.startswith("no groups yet")
+
+
+def test_a_database_that_is_there_is_used_whatever_is_pending(vmsnap, host, database, begin):
+    vmsnap("backup", "create", NAME)
+    begin("sqlite:////elsewhere/x.db")
+    vmsnap("backup", "create", NAME, "--name", "second")
