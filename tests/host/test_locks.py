@@ -47,7 +47,8 @@ def test_a_second_operation_on_the_domain_is_told_who_holds_it_and_since_when(tm
     ):
         pass
 
-    assert f"'snapshot create' (process {os.getpid()})" in caught.value.message
+    assert caught.value.message.startswith(f"'snapshot create' (process {os.getpid()})")
+    assert caught.value.hint == "--wait 60 waits for it for a minute"
     assert "since 2026-11-22T17:01:00+00:00" in caught.value.message
 
 
@@ -164,3 +165,14 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
         FileLocks(tmp_path / "state").hold(WEB, "group delete", 0),
     ):
         pass
+
+
+def test_a_folder_that_only_root_may_use_says_so(tmp_path, monkeypatch):
+    def denied(*_words, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ConfigError, match="cannot use the lock") as caught:
+        FileLocks(tmp_path).hold(WEB, "group delete", 0).__enter__()
+    assert caught.value.hint == "run vmsnap as root"

@@ -1,11 +1,17 @@
 """The frame of every verb that changes a domain: its lock, recovery first, an operation's id."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from shlex import quote
 
 from vmsnap.engine.recover import recover_domain
-from vmsnap.errors import DomainRunningError, StateError, UnsupportedError
+from vmsnap.errors import (
+    BusyError,
+    DomainNotFoundError,
+    DomainRunningError,
+    StateError,
+    UnsupportedError,
+)
 from vmsnap.model import Domain, DomainId, DomainState, Operation, OperationId
 from vmsnap.ports import Ports
 
@@ -16,7 +22,7 @@ def changing(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[Operation
 
     Raises BusyError if the lock is not to be had, and what recovery raises if that cannot be done.
     """
-    with ports.locks.hold(domain_id, verb, ports.wait_seconds):
+    with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
         yield Operation(
             id=OperationId(ports.clock.new_id()),
@@ -26,6 +32,25 @@ def changing(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[Operation
             domain_name=ports.hypervisor.domain(domain_id).name,
             started_at=ports.clock.now(),
         )
+
+
+@contextmanager
+def _held(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[None]:
+    """Hold the domain's lock; that it is busy is said with the domain's name."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(ports.locks.hold(domain_id, verb, ports.wait_seconds))
+        except BusyError as error:
+            message = f"domain '{_name(ports, domain_id)}' is busy: {error.message}"
+            raise BusyError(message, hint=error.hint) from error
+        yield
+
+
+def _name(ports: Ports, domain_id: DomainId) -> str:
+    try:
+        return ports.hypervisor.domain(domain_id).name
+    except DomainNotFoundError:
+        return domain_id
 
 
 def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:

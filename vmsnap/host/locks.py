@@ -39,7 +39,8 @@ class FileLocks:
         """Hold the domain's lock for the length of a `with` block.
 
         The lock is let go by closing the file, so it stays with programs that inherited it. Raises
-        BusyError, ConfigError if the folder cannot be used.
+        BusyError that says who holds it but not which domain, by whose name only the caller can
+        call it; ConfigError if the folder cannot be used.
         """
         path = self._folder / f"{domain_id}.lock"
         with translated(ConfigError, f"use the lock '{path}'"):
@@ -48,7 +49,7 @@ class FileLocks:
             descriptor = os.open(path, flags, FILE_MODE)
         try:
             with translated(ConfigError, f"use the lock '{path}'"):
-                _acquire(descriptor, path, domain_id, wait_seconds)
+                _acquire(descriptor, path, wait_seconds)
             self._say_who(descriptor, verb)
             yield from self._holding(domain_id, descriptor)
         finally:
@@ -74,7 +75,7 @@ class FileLocks:
             os.pwrite(descriptor, text.encode(), 0)
 
 
-def _acquire(descriptor: int, path: Path, domain_id: DomainId, wait_seconds: float) -> None:
+def _acquire(descriptor: int, path: Path, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -82,8 +83,9 @@ def _acquire(descriptor: int, path: Path, domain_id: DomainId, wait_seconds: flo
         except BlockingIOError as error:
             left_seconds = deadline - time.monotonic()
             if left_seconds <= 0:
-                message = f"domain '{domain_id}' is busy: {_holder(path)}"
-                raise BusyError(message, hint="--wait 60 waits for it for a minute") from error
+                raise BusyError(
+                    _holder(path), hint="--wait 60 waits for it for a minute"
+                ) from error
             time.sleep(min(POLL_SECONDS, left_seconds))
         else:
             return

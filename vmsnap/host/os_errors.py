@@ -14,9 +14,13 @@ def reason_of(error: OSError) -> str:
 
 @contextmanager
 def translated(error_class: type[VmsnapError], task: str) -> Iterator[None]:
-    """Raise `error_class` ("cannot TASK: reason") for every OSError in the `with` block."""
+    """Raise `error_class` ("cannot TASK: reason") for every OSError in the `with` block.
+
+    What only root may do gets a hint that says so.
+    """
     try:
         yield
     except OSError as error:
         message = f"cannot {task}: {reason_of(error)}"
-        raise error_class(message) from error
+        is_denied = isinstance(error, PermissionError) and os.geteuid() != 0
+        raise error_class(message, hint="run vmsnap as root" if is_denied else None) from error
