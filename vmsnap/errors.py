@@ -62,6 +62,16 @@ class SchemaError(ConfigError):
     code = "schema"
 
 
+class OutputError(ConfigError):
+    """The result cannot be written to stdout, for instance to a full disk.
+
+    What a changing verb did before stays done, as its log file says. A verb that failed itself
+    keeps its own status.
+    """
+
+    code = "output"
+
+
 class DomainNotFoundError(RefusedError):
     """No domain has that name or UUID, or a prefix fits several; nothing was changed."""
 

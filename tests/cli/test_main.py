@@ -19,6 +19,7 @@ STATUSES = {
     "ConfigError": 10,
     "DatabaseUnusableError": 10,
     "SchemaError": 10,
+    "OutputError": 10,
     "DomainNotFoundError": 11,
     "ResourceNotFoundError": 12,
     "GroupNotFoundError": 12,
@@ -151,6 +152,24 @@ def test_a_signal_tells_what_the_journal_made_of_it(changed, vmsnap, host, monke
     assert run.changed is changed
 
 
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_signal_after_an_operation_was_done_or_in_an_earlier_ones_settlement_tells_of_a_change(
+    is_left, vmsnap, host, monkeypatch
+):
+    """`changed` is never null: only a signal within an operation knows better by itself."""
+
+    def verb(ports, _domain, _request):
+        domain_id = ports.hypervisor.domains()[0].id
+        ports.journals.start(domain_id, {"format": 1})
+        if not is_left:
+            ports.journals.remove(domain_id)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(create, "create_group", verb)
+    run = vmsnap("snapshot", "create", "vmsnap-test-web", "--json", status=143)
+    assert run.changed is True
+
+
 def test_a_second_signal_does_not_break_into_the_settlement(vmsnap, host, monkeypatch):
     settled = []
 
@@ -207,10 +226,11 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(process):
         assert (done.returncode, done.stderr) == (0, b""), words
 
 
-def test_a_full_disk_under_stdout_is_said(process):
+@pytest.mark.parametrize("words", [("db", "status"), ("db", "status", "--json"), ("--help",)])
+def test_a_full_disk_under_stdout_is_said_and_is_no_bug(words, process):
     with Path("/dev/full").open("wb") as full:
-        done = process("db", "status", stdout=full)
-    assert done.returncode == 1
+        done = process(*words, stdout=full)
+    assert done.returncode == 10
     assert done.stderr == b"error: the result cannot be written: No space left on device\n"
 
 

@@ -5,7 +5,7 @@ STATUSES = {
     1: "a bug in vmsnap",
     2: "usage, or a question that could not be asked",
     3: "finished, but incomplete",
-    10: "configuration or database not usable",
+    10: "configuration or database not usable, or stdout not writable",
     11: "no such domain",
     12: "no such group, backup or snapshot, or an id that fits several",
     13: "the name is taken",

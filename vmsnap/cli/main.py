@@ -1,5 +1,6 @@
 """The entry of the program: its arguments in, its exit status out, and the error boundary."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from vmsnap.cli.global_options import command_words, moved_to_front
 from vmsnap.cli.output import Printer, forget_stdout, prepare_streams
 from vmsnap.cli.signals import Terminated, die_on_signals, raise_on_signals
 from vmsnap.cli.usage import CLICK_ERROR, is_missing_verb, usage_error
-from vmsnap.errors import SignalError, TerminatedError, UsageError, VmsnapError
+from vmsnap.errors import OutputError, SignalError, TerminatedError, UsageError, VmsnapError
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -102,6 +103,9 @@ def _failure(error: BaseException, session: "Session", verb: str) -> Answer:
         # `vmsnap --help | head`: Typer prints help itself.
         forget_stdout()
         return Answer(None)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not session.has_ports:
+        forget_stdout()
+        error = OutputError(f"the result cannot be written: {error.strerror}")
     found = _expected(error, session, verb)
     if found is None:
         return _bug(session)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from vmsnap.cli.answer import Answer, Block, Branch, Line, Problem, Table
 from vmsnap.cli.text import clean, width
+from vmsnap.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +34,8 @@ class Printer:
     def answer(self, command: str, answer: Answer) -> int:
         """Print a verb's answer and return the exit status.
 
-        A reader that has gone (`| head`) ends the output quietly. Status 1 if stdout cannot be
-        written for another reason, for instance a full disk.
+        A reader that has gone (`| head`) ends the output quietly. OutputError's status if stdout
+        cannot be written for another reason, for instance a full disk.
         """
         try:
             if self.is_json:
@@ -47,8 +48,9 @@ class Printer:
             forget_stdout()
         except OSError as error:
             forget_stdout()
-            self.problem(Problem("output", f"the result cannot be written: {error.strerror}"))
-            return answer.exit_code or 1
+            failure = OutputError(f"the result cannot be written: {error.strerror}")
+            self.problem(Problem.of(failure))
+            return answer.exit_code or failure.exit_code
         if not self.is_json:
             self._say_the_rest(answer)
         return answer.exit_code

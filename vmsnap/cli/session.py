@@ -91,6 +91,10 @@ class Session:
         if isinstance(error, VmsnapError):
             return isinstance(error, LeftChangedError)
         has_begun = any(wiring.has_begun for wiring in self._wirings)
+        if has_begun and not isinstance(error, Exception):
+            # A signal that broke into an operation says itself what became of it; this one came
+            # when one was done, or broke into the settlement of an earlier one.
+            return True
         return None if has_begun or self.is_upgrading else False
 
     def begin_change(self, context: "typer.Context") -> None:

@@ -45,13 +45,29 @@ class SystemClock:
 
 
 class _WatchedJournals(FolderJournals):
-    """Remembers whether an operation was begun, for what `--json` says after a signal."""
+    """Remembers whether an operation was begun or settled, for what `--json` says after a signal."""
 
-    has_begun = False
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._has_begun = False
+        self._looked_at: set[DomainId] = set()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was changed, or a journal that was looked at still stands."""
+        return self._has_begun or any(id_ in self._looked_at for id_ in self.pending())
 
     def start(self, domain_id: DomainId, header: JsonObject) -> None:
-        self.has_begun = True
+        self._has_begun = True
         super().start(domain_id, header)
+
+    def load(self, domain_id: DomainId) -> tuple[JsonObject, ...]:
+        self._looked_at.add(domain_id)
+        return super().load(domain_id)
+
+    def remove(self, domain_id: DomainId) -> None:
+        self._has_begun = True
+        super().remove(domain_id)
 
 
 class Wiring:
@@ -64,8 +80,9 @@ class Wiring:
         """
         definitions = XmlDefinitions.for_uri(settings.connect_uri)
         locks = FileLocks(settings.state_folder)
+        self._catalog = _open_catalog(settings, need, FolderJournals(settings.state_folder))
         self._journals = _WatchedJournals(settings.state_folder)
-        self._catalog = _open_catalog(settings, need, self._journals)
+        self._is_changing = need is not Need.READ
         self.ports = Ports(
             hypervisor=LibvirtHypervisor(settings.connect_uri, definitions),
             definitions=definitions,
@@ -82,7 +99,7 @@ class Wiring:
     @property
     def has_begun(self) -> bool:
         """Whether an operation that changes something was begun."""
-        return self._journals.has_begun
+        return self._is_changing and self._journals.has_begun
 
     def close(self) -> None:
         """Close the database."""
