@@ -10,6 +10,7 @@ PACKAGE = TESTS.parent / "vmsnap"
 OTHER_FOLDERS = {"contracts", "fakes", "live", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
+    "engine/test_foreign_hands.py",
     "engine/test_interruptions.py",
 }
 

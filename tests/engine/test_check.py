@@ -161,19 +161,19 @@ def test_a_damaged_definition_is_damage(monday):
     assert reasons(monday) == {("definition_damaged", "damage")}
 
 
-def test_what_was_skipped_is_damage(world):
+def test_what_was_skipped_on_purpose_is_no_damage_but_stands_against_a_revert(world):
     """H15."""
     world.create("monday", without=frozenset({HostFileType.TPM}))
-    assert reasons(world) == {("tpm_skipped", "damage")}
+    assert reasons(world) == {("tpm_skipped", "state")}
 
 
-def test_what_was_not_created_is_damage_once_there_is_one(world):
+def test_what_was_not_created_stands_against_a_revert_once_there_is_one(world):
     """H15, H18."""
     world.nvram.unlink()
     world.create("monday")
     assert reasons(world) == set()
     world.nvram.write_bytes(b"now")
-    assert reasons(world) == {("nvram_not_created", "damage")}
+    assert reasons(world) == {("nvram_not_created", "state")}
 
 
 def test_a_tpm_secret_that_is_not_defined_is_damage(world):

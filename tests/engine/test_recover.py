@@ -309,16 +309,32 @@ def test_an_edit_behind_the_fence_survives(world, changed, kill):
 # --- fences and journals --------------------------------------------------------------------------
 
 
-def test_a_fence_without_a_journal_is_lifted(world):
+def test_a_fence_without_a_journal_stays_until_it_is_lifted_on_purpose(world):
+    """H36, H55: nobody knows any more how far the exchange had come."""
     before = world.definition()
     machine = world.hypervisor.machines[world.uuid]
     machine.xml = world.ports.definitions.with_fence(machine.xml)
     with pytest.raises(StateError, match="fence"):
         world.create("monday")
     (result,) = recover(world)
+    assert result.outcome == "journal_lost"
+    assert world.definition() != before
+    (result,) = recover_all(world.ports, dry_run=False, lift_fences=True)
     assert result.outcome == "fence_lifted"
     assert world.definition() == before
     assert recover(world) == ()
+
+
+@pytest.mark.parametrize("size", [0, 40])
+def test_a_journal_that_lost_its_beginning_keeps_the_fence(world, changed, kill, size):
+    """H55: a fence is only defined behind a whole header."""
+    kill(world, "host_files", "exchange", revert)
+    (journal,) = (world.folder / "state" / "journal").glob("*.jsonl")
+    journal.write_bytes(journal.read_bytes()[:size])
+    (result,) = recover(world)
+    assert result.outcome == "journal_lost"
+    assert is_fenced(world)
+    assert journal.exists()
 
 
 def test_a_journal_with_a_torn_end_is_settled(world, changed, kill):

@@ -1,6 +1,6 @@
 """The verb recover."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,21 +20,32 @@ EPILOG = epilog(
     "vmsnap recover --dry-run",
     statuses=(3, 14, 20, 21, 22, 24, 30, 75),
 )
-_STUCK = {"waiting": 14, "busy": 75}
+_STUCK = {"waiting": 14, "journal_lost": 14, "busy": 75}
 _PARTIAL = 3
 
 
-def recover(context: typer.Context, dry_run: DryRun = False) -> Answer:
+LiftFences = Annotated[
+    bool,
+    typer.Option(
+        "--lift-fences",
+        help="Lift fences too whose journal is lost; look at those machines afterwards.",
+    ),
+]
+
+
+def recover(
+    context: typer.Context, lift_fences: LiftFences = False, dry_run: DryRun = False
+) -> Answer:
     """Finish or undo what was interrupted.
 
-    On every domain of this host; fences that were left are lifted. A second run does nothing.
+    On every domain of this host, fences included. A second run does nothing.
     """
     from vmsnap.cli.render_change import recovered
     from vmsnap.engine.recover import recover_all
 
     session: Session = context.obj
     ports = session.ports() if dry_run else session.changing_ports(context)
-    results = recover_all(ports, dry_run=dry_run)
+    results = recover_all(ports, dry_run=dry_run, lift_fences=lift_fences)
     stuck = [result for result in results if result.outcome in _STUCK]
     return Answer(
         {"operations": [documents.recovered(result) for result in results]},
@@ -56,4 +67,5 @@ def _exit_code(results: "Sequence[RecoverResult]", stuck: "Sequence[RecoverResul
 def _problem(result: "RecoverResult") -> Problem:
     code = "busy" if result.outcome == "busy" else "wrong_state"
     name = result.domain_name or result.domain_id
-    return Problem(code, f"domain '{name}' is not recovered yet: {result.message}")
+    hint = "vmsnap recover --lift-fences" if result.outcome == "journal_lost" else None
+    return Problem(code, f"domain '{name}' is not recovered yet: {result.message}", hint)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from vmsnap.engine.assess import assess_disks
 from vmsnap.engine.capture import host_file_spec
 from vmsnap.engine.find import find_domain, pick_group
-from vmsnap.engine.paths import real
+from vmsnap.engine.paths import is_same, real
 from vmsnap.engine.results import GroupCheck, Reason
 from vmsnap.errors import ContentError, ImageError
 from vmsnap.model import (
@@ -23,7 +23,8 @@ from vmsnap.ports import Images, Ports
 
 DAMAGE = "damage"
 STATE = "state"
-DISK_CHANGES = ("disk_detached", "disk_replaced", "disk_added")
+DISK_CHANGES = ("disk_detached", "disk_replaced", "disk_added", "disk_on_frozen_layer")
+DOMAIN_STATES = ("domain_running", "managed_save", "interrupted")
 
 
 def check_groups(ports: Ports, domain: str, group: str | None) -> tuple[GroupCheck, ...]:
@@ -103,6 +104,9 @@ def _disk_changes(
         if not ours & used:
             message = f"disk {target} was replaced since, by '{disk.disk.path}'"
             yield Reason("disk_replaced", DAMAGE, message)
+        elif any(is_same(disk.disk.path, layer.path) for layer in layers.values() if layer.facts):
+            message = f"disk {target} was given '{disk.disk.path}', a frozen layer, by somebody"
+            yield Reason("disk_on_frozen_layer", DAMAGE, message)
     known = {item.target for item in group.snapshots}
     known |= {item.target for item in group.left_out}
     for target, disk in assessed.items():
@@ -124,7 +128,7 @@ def _host_file(ports: Ports, domain: Domain, group: Group, type_: HostFileType) 
         yield Reason(f"{name}_missing", DAMAGE, f"the group has no {name} backup")
     elif backup.capture is Capture.SKIPPED:
         message = f"the group was made without {name}; --leave {name} keeps the live one"
-        yield Reason(f"{name}_skipped", DAMAGE, message)
+        yield Reason(f"{name}_skipped", STATE, message)
     elif backup.capture is Capture.NOT_CREATED:
         spec = host_file_spec(domain.definition, type_)
         if spec is not None and ports.host_files.identity(spec.path) is not None:
@@ -132,7 +136,7 @@ def _host_file(ports: Ports, domain: Domain, group: Group, type_: HostFileType) 
                 f"the machine had no {name} file yet when the group was made;"
                 f" --leave {name} keeps the live one"
             )
-            yield Reason(f"{name}_not_created", DAMAGE, message)
+            yield Reason(f"{name}_not_created", STATE, message)
     elif backup.capture is Capture.CAPTURED:
         yield from _content(ports, backup)
 

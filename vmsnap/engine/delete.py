@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import require_no_other_users, require_space
@@ -12,20 +13,22 @@ from vmsnap.engine.results import DeleteRequest, DeleteResult, MergeResult
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.engine.trees import read_tree
+from vmsnap.engine.trees import adopted_rows, read_tree
+from vmsnap.errors import StateError
 from vmsnap.model import (
     CatalogChange,
     Domain,
     Group,
     GroupState,
     JsonObject,
+    Layer,
     Operation,
     ResourceId,
 )
 from vmsnap.ports import Ports
 
 VERB = "group delete"
-_MARGIN_BYTES = 1024 * 1024
+_MARGIN_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class _Plan:
     groups: tuple[Group, ...]
     merges: tuple[tuple[str, Merge], ...]
     kept: tuple[tuple[str, Kept], ...]
+    adopted: tuple[Layer, ...]
 
 
 def delete_groups(
@@ -68,17 +72,28 @@ def _plan(
     chosen |= {group.id: group for group in known if group.state is GroupState.DELETING}
     require_changeable(domain, "groups can only be deleted")
     refuse_unsafe(ports, domain, "their images cannot be merged then")
+    _refuse_foreign_snapshots(domain)
     named = {item.layer_id for group in known if group.id not in chosen for item in group.snapshots}
     targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
     merges: list[tuple[str, Merge]] = []
     kept: list[tuple[str, Kept]] = []
+    adopted: tuple[Layer, ...] = ()
     for target in targets:
+        adopted += adopted_rows(ports, operation, domain, (target, named))
         planned, stay = plan_merges(read_tree(ports, operation, domain, (target, named)))
         merges += [(target, merge) for merge in planned]
         kept += [(target, item) for item in stay]
-    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept))
+    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted)
     _require_possible(ports, plan)
     return plan
+
+
+def _refuse_foreign_snapshots(domain: Domain) -> None:
+    """Refuse while libvirt keeps snapshots of its own, whose layers a merge would take away."""
+    if domain.foreign_snapshots:
+        names = ", ".join(f"'{name}'" for name in domain.foreign_snapshots)
+        message = f"domain '{domain.name}' has libvirt snapshots ({names}) that a merge could ruin"
+        raise StateError(message, hint=f"virsh snapshot-list {quote(domain.name)}")
 
 
 def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:
@@ -105,7 +120,11 @@ def _require_possible(ports: Ports, plan: _Plan) -> None:
 
 def _steps(plan: _Plan) -> list[Step]:
     ids = tuple(group.id for group in plan.groups)
-    steps: list[Step] = [Reserve(), Fence(), Commit(CatalogChange(deleting=ids))]
+    steps: list[Step] = [
+        Reserve(),
+        Fence(),
+        Commit(CatalogChange(deleting=ids, layers=plan.adopted)),
+    ]
     steps += [_merge_step(target, merge) for target, merge in plan.merges]
     steps += [EndGroups(ids), LiftFence(), Finish()]
     return steps
@@ -119,7 +138,7 @@ def _merge_step(target: str, merge: Merge) -> MergeLayers:
         layer_id=merge.layer.id,
         child_id=merge.child.id if merge.child else None,
         layer_path=merge.layer.path,
-        victim=victim.path if victim is not None and victim.is_ours else None,
+        victim=victim.path if victim is not None and victim.is_disposable else None,
         stands_on=merge.stands_on,
     )
 
@@ -152,7 +171,11 @@ def _merge_result(group: str, target: str, facts: JsonObject | None) -> MergeRes
 
 def _words(target: str, merge: Merge) -> str:
     layer = merge.layer.path
-    stays = "" if merge.layer.is_ours else " (vmsnap did not make it, so it stays)"
+    stays = ""
+    if not merge.layer.is_ours:
+        stays = f"; the file '{layer}' stays, vmsnap did not make it"
+    elif merge.layer.is_changed:
+        stays = f"; the file '{layer}' stays, it was written to after it was frozen"
     if merge.child is None:
         return f"disk {target}: '{layer}' is dropped{stays}"
     if merge.action is Action.COMMIT:

@@ -31,7 +31,8 @@ class Node:
 
     `below` is what a root stands on outside the tree (path and format of a template), else None.
     `is_detached` says that it is the active layer of a disk that the domain does not have now: its
-    file is kept, because somebody may attach it again.
+    file is kept, because somebody may attach it again. `is_changed` says that somebody wrote to it
+    after it was frozen: those bytes are kept too.
     """
 
     id: LayerId
@@ -47,7 +48,13 @@ class Node:
     cluster_bytes: int | None = None
     is_missing: bool = False
     is_detached: bool = False
+    is_changed: bool = False
     below: tuple[Path, str] | None = None
+
+    @property
+    def is_disposable(self) -> bool:
+        """Whether the file may be unlinked when nothing needs the layer any more."""
+        return self.is_ours and not self.is_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,11 @@ def plan_merges(nodes: Sequence[Node]) -> tuple[tuple[Merge, ...], tuple[Kept, .
         Kept(node, _why_kept(node, _children(tree, node)))
         for node in tree.values()
         if not node.is_named and not node.is_active
+    )
+    kept += tuple(
+        Kept(node, "the machine does not use it now, but may have written to it")
+        for node in tree.values()
+        if node.is_active and node.is_detached and not node.is_named
     )
     return tuple(merges), kept
 
@@ -124,7 +136,7 @@ def _direction(node: Node, child: Node) -> Action | None:
     fits = child.virtual_size == node.virtual_size or (
         child.virtual_size > node.virtual_size and _can_grow(node)
     )
-    can_commit = fits and child.is_ours and not child.is_detached
+    can_commit = fits and child.is_disposable and not child.is_detached and not node.is_changed
     if can_commit and not node.is_ours:
         return Action.COMMIT
     if can_commit and child.allocated <= node.allocated:

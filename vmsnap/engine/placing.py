@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from vmsnap.engine.capture import host_file_spec
 from vmsnap.engine.journal import Step
@@ -14,7 +15,7 @@ from vmsnap.engine.steps.host_files import (
 )
 from vmsnap.errors import NotAvailableError
 from vmsnap.model import Backup, Capture, Definition, HostFileType, OperationId, Resource
-from vmsnap.ports import HostFileSpec, Ports
+from vmsnap.ports import HostFileReading, HostFileSpec, Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def plan_placing(
             message = f"'{resource.name}' holds no {type_.value}"
             raise NotAvailableError(message, hint=f"--leave {type_.value}")
         if backup.capture is Capture.CAPTURED:
-            _plan_captured(ports, steps, backup, after, token)
+            _plan_captured(ports, steps, backup, (today, after), token)
         elif backup.capture is Capture.ABSENT:
             _plan_absent(ports, steps, type_, (today, after), token)
     return Placing(
@@ -69,8 +70,13 @@ def plan_placing(
 
 
 def _plan_captured(
-    ports: Ports, steps: _Steps, backup: Backup, after: Definition, token: str
+    ports: Ports,
+    steps: _Steps,
+    backup: Backup,
+    definitions: tuple[Definition, Definition],
+    token: str,
 ) -> None:
+    today, after = definitions
     type_ = backup.type
     spec = host_file_spec(after, type_)
     if spec is None or backup.digest is None or backup.meta is None:
@@ -79,6 +85,8 @@ def _plan_captured(
     live = ports.host_files.read(spec)
     if live is not None and live.digest == backup.digest and live.meta == backup.meta:
         return
+    if live is not None and live.digest != backup.digest:
+        _require_kept(today, spec, live)
     staged = staged_path(spec, token)
     identity = ports.host_files.identity(spec.path)
     how = Swap.PLACE if identity is None else Swap.EXCHANGE
@@ -93,6 +101,17 @@ def _plan_captured(
         f"{type_.value}: '{spec.path}' "
         + ("is put back" if identity is not None else "is made again")
     )
+
+
+def _require_kept(today: Definition, spec: HostFileSpec, live: HostFileReading) -> None:
+    """Refuse to overwrite a file that today's definition does not name: no safety group has it."""
+    if host_file_spec(today, spec.type) == spec or not any(live.content):
+        return
+    message = (
+        f"'{spec.path}' would be overwritten, but today's definition does not name it as its"
+        f" {spec.type.value}, so it is not part of what is kept"
+    )
+    raise NotAvailableError(message, hint=f"mv {quote(str(spec.path))} {quote(f'{spec.path}.old')}")
 
 
 def _plan_absent(

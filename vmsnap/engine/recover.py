@@ -9,20 +9,27 @@ from vmsnap.model import Domain, DomainId, Operation, OperationId
 from vmsnap.ports import Ports
 
 VERB = "recover"
+_JOURNAL_LOST = (
+    "it is fenced, but the journal of what was interrupted is lost: its disks, NVRAM and TPM state"
+    " may be of different times"
+)
 
 
-def recover_all(ports: Ports, *, dry_run: bool) -> tuple[RecoverResult, ...]:
+def recover_all(
+    ports: Ports, *, dry_run: bool, lift_fences: bool = False
+) -> tuple[RecoverResult, ...]:
     """Recover every domain of this host that has a journal or a fence.
 
-    A domain that cannot be recovered now (busy, running) does not keep the others from it; any
-    other failure ends the run. A second run finds nothing to do.
+    A domain that cannot be recovered now (busy, running, its journal lost) does not keep the others
+    from it; any other failure ends the run. A second run finds nothing to do. `lift_fences` lifts
+    also the fences whose journal is lost, whatever their machines are like then.
     """
     waiting = list(ports.journals.pending())
-    fenced = [item.id for item in ports.hypervisor.definitions() if item.is_fenced]
-    waiting += [domain_id for domain_id in fenced if domain_id not in waiting]
+    fenced = {item.id for item in ports.hypervisor.definitions() if item.is_fenced}
+    waiting += sorted(fenced - set(waiting))
     if dry_run:
         return tuple(_preview(ports, domain_id) for domain_id in waiting)
-    results = (_recover(ports, domain_id) for domain_id in waiting)
+    results = (_recover(ports, domain_id, lift_fences=lift_fences) for domain_id in waiting)
     return tuple(result for result in results if result is not None)
 
 
@@ -34,8 +41,9 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     """
     interrupted = load(ports, domain_id, STEPS)
     if interrupted is None:
-        if domain_id in ports.journals.pending():
-            # Its header was never whole, so nothing was begun.
+        if domain_id in ports.journals.pending() and not _is_fenced(ports, domain_id):
+            # Its header was never whole, so nothing was begun. A fence is only defined behind a
+            # whole header: with one, the journal was damaged.
             ports.journals.remove(domain_id)
         return None
     _require_its_database(ports, interrupted)
@@ -50,16 +58,19 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     return _result(ports, domain_id, interrupted, outcome, message)
 
 
-def _recover(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
+def _recover(ports: Ports, domain_id: DomainId, *, lift_fences: bool) -> RecoverResult | None:
     try:
         with ports.locks.hold(domain_id, VERB, ports.wait_seconds):
             result = recover_domain(ports, domain_id)
             domain = _domain(ports, domain_id)
-            if domain is not None and domain.definition.is_fenced:
-                lift_fence(Run(ports, _nothing(ports, domain)))
-                message = "a fence without a journal was lifted"
-                return result or _result(ports, domain_id, None, "fence_lifted", message)
-            return result
+            if result is not None or domain is None or not domain.definition.is_fenced:
+                return result
+            if not lift_fences:
+                return _result(ports, domain_id, None, "journal_lost", _JOURNAL_LOST)
+            lift_fence(Run(ports, _nothing(ports, domain)))
+            ports.journals.remove(domain_id)
+            message = "the fence was lifted without a journal; look at disks, NVRAM and TPM"
+            return _result(ports, domain_id, None, "fence_lifted", message)
     except BusyError as error:
         return _result(ports, domain_id, None, "busy", error.message)
     except DomainRunningError as error:
@@ -69,7 +80,7 @@ def _recover(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
 def _preview(ports: Ports, domain_id: DomainId) -> RecoverResult:
     interrupted = load(ports, domain_id, STEPS)
     if interrupted is None:
-        return _result(ports, domain_id, None, "pending", "a fence would be lifted")
+        return _result(ports, domain_id, None, "journal_lost", _JOURNAL_LOST)
     verb = interrupted.operation.verb
     return _result(ports, domain_id, interrupted, "pending", f"'{verb}' would be settled")
 
@@ -103,6 +114,11 @@ def _result(
         outcome=outcome,
         message=message,
     )
+
+
+def _is_fenced(ports: Ports, domain_id: DomainId) -> bool:
+    domain = _domain(ports, domain_id)
+    return domain is not None and domain.definition.is_fenced
 
 
 def _domain(ports: Ports, domain_id: DomainId) -> Domain | None:

@@ -260,8 +260,9 @@ class VerifyResult:
 class RecoverResult:
     """What became of one interrupted operation.
 
-    `outcome` is finished (it had committed), undone (it had not), fence_lifted (nothing was left
-    to do but that), busy, waiting, or pending (a dry run); `message` says why, or what was done.
+    `outcome` is finished (it had committed), undone (it had not), journal_lost (a fence stays),
+    fence_lifted (that was asked for all the same), busy, waiting, or pending (a dry run); `message`
+    says why, or what was done.
     """
 
     domain_id: str

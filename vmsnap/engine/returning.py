@@ -120,6 +120,8 @@ def plan_way(ports: Ports, operation: Operation, domain: Domain, goal: Goal) -> 
         steps.append(RemoveManagedSave())
     steps += [LiftFence(), Finish()]
     changes = (*disks.changes, *placing.changes, *_definition_changes(ports, domain, definition))
+    if goal.drop_managed_save and domain.has_managed_save:
+        changes += ("managed-save image: the machine's saved RAM is thrown away",)
     return Way(tuple(steps), drafts, contents, changes)
 
 

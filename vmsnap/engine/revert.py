@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
-from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
+from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.find import find_domain_id, find_group
 from vmsnap.engine.journal import execute
 from vmsnap.engine.results import Reason, RevertRequest, RevertResult
 from vmsnap.engine.returning import Goal, Way, plan_way
-from vmsnap.errors import NotAvailableError
+from vmsnap.errors import NotAvailableError, StateError
 from vmsnap.model import Domain, Group, Operation
 from vmsnap.ports import Ports
 
@@ -44,6 +44,9 @@ def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -
     hint = f"vmsnap group check {quote(domain.name)} {quote(group.name)}"
     if all(reason.code in DISK_CHANGES for reason in reasons):
         hint = "--allow-disk-changes goes on; --dry-run says what it would mean for each disk"
+    leave = {code for reason in reasons if (code := _left_with(reason)) is not None}
+    if all(_left_with(reason) is not None for reason in reasons):
+        hint = " ".join(sorted(leave))
     raise NotAvailableError(message, hint=hint)
 
 
@@ -52,16 +55,15 @@ def _plan(
 ) -> tuple[Domain, Goal, Way]:
     domain = ports.hypervisor.domain(operation.domain_id)
     group = find_group(ports, domain, group_text)
-    require_changeable(
-        domain,
-        "it can only be reverted",
-        with_managed_save=request.drop_managed_save,
-    )
+    if domain.has_managed_save and not request.drop_managed_save:
+        message = f"domain '{domain.name}' has a managed-save image, which would no longer fit"
+        raise StateError(message, hint="--drop-managed-save throws the saved RAM away")
+    require_changeable(domain, "it can only be reverted", with_managed_save=True)
     refuse_unsafe(ports, domain, "they would not fit the disks any more")
     reasons = [
         reason
         for reason in check_group(ports, domain, group).reasons
-        if reason.kind != STATE and not _is_overruled(reason, request)
+        if reason.code not in DOMAIN_STATES and not _is_overruled(reason, request)
     ]
     require_available(domain, group, reasons)
     goal = Goal(
@@ -74,6 +76,11 @@ def _plan(
         current_id=group.id,
     )
     return domain, goal, plan_way(ports, operation, domain, goal)
+
+
+def _left_with(reason: Reason) -> str | None:
+    name, _, rest = reason.code.partition("_")
+    return f"--leave {name}" if rest in {"skipped", "not_created"} else None
 
 
 def _is_overruled(reason: Reason, request: RevertRequest) -> bool:

@@ -1,6 +1,7 @@
 """Reading the layer tree of one disk: the catalog's rows beside what the images say."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from shlex import quote
 
 from vmsnap.engine.layers import Node
@@ -34,8 +35,33 @@ def read_tree(
         info = _info(ports, layer)
         parent = layers.get(layer.parent_id) if layer.parent_id else None
         _require_recorded_parent(layer, parent, info)
-        nodes.append(_node(layer, info, named, is_in_use=is_same(layer.path, in_use)))
+        is_changed = layer.facts is not None and ports.images.facts(layer.path) != layer.facts
+        node = _node(layer, info, named, is_in_use=is_same(layer.path, in_use))
+        nodes.append(replace(node, is_changed=is_changed and info is not None))
     return tuple(nodes)
+
+
+def adopted_rows(
+    ports: Ports,
+    operation: Operation,
+    domain: Domain,
+    disk: tuple[str, Collection[LayerId]],
+) -> tuple[Layer, ...]:
+    """Return the frozen layer that the machine uses as active, where no staying group names it.
+
+    Somebody gave the disk its old image back (a foreign block commit, or a definition of before):
+    when the groups that froze it are gone, it is the active layer again.
+    """
+    target, named = disk
+    in_use = domain.active_paths.get(target)
+    return tuple(
+        replace(layer, is_active=True, facts=None)
+        for layer in ports.catalog.layers(operation.host_id, domain.id)
+        if layer.target == target
+        and layer.facts is not None
+        and layer.id not in named
+        and is_same(layer.path, in_use)
+    )
 
 
 def _node(
@@ -50,13 +76,14 @@ def _node(
         path=layer.path,
         format=layer.format,
         is_ours=layer.is_made_by_vmsnap,
-        is_active=layer.is_active,
+        is_active=layer.is_active or is_in_use,
         is_named=layer.id in named,
         virtual_size=info.virtual_size_bytes if info else 0,
         allocated=info.allocated_bytes if info else 0,
         cluster_bytes=info.cluster_bytes if info else None,
         is_missing=info is None,
-        is_detached=layer.is_active and not is_in_use,
+        # A frozen layer that the machine uses and a group names must stay the file that it is.
+        is_detached=layer.is_active != is_in_use and not (is_in_use and layer.id not in named),
         below=below,
     )
 
@@ -65,7 +92,7 @@ def _require_known_top(
     ports: Ports, domain: Domain, target: str, layers: tuple[Layer, ...]
 ) -> None:
     top = domain.active_paths.get(target)
-    if top is None or any(layer.is_active and is_same(layer.path, top) for layer in layers):
+    if top is None or any(is_same(layer.path, top) for layer in layers):
         return
     ours = {real(layer.path) for layer in layers}
     disk = next(item for item in domain.definition.disks if item.target == target)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
-from vmsnap.engine.check import DISK_CHANGES, STATE, check_group
+from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.disks import require_no_other_users
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
@@ -111,7 +111,7 @@ def _plan_group(
     reasons = [
         reason
         for reason in check_group(ports, domain, group).reasons
-        if reason.kind != STATE
+        if reason.code not in DOMAIN_STATES
         and reason.code not in DISK_CHANGES
         and not any(reason.code.startswith(f"{type_.value}_") for type_ in leave)
     ]
@@ -133,7 +133,13 @@ def _plan_group(
         current_id=group.parent_id if ends else group.id,
     )
     way = plan_way(ports, operation, domain, goal)
-    notes = ("today's definition was edited since; it is kept",) if goal.keep_definition else ()
+    notes = tuple(
+        f"{type_.value}: stays as it is, '{group.name}' holds none"
+        for type_ in HostFileType
+        if type_ in leave
+    )
+    if goal.keep_definition:
+        notes += ("today's definition was edited since; it is kept",)
     result = RevertResult(
         domain_name=domain.name,
         target_name=group.name,
