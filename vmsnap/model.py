@@ -82,6 +82,7 @@ class DiskDefinition:
 
     `device` is disk, cdrom, floppy or lun; `source_type` is libvirt's disk type (file, block,
     network, volume, ...); `path` is None for an empty drive and for sources that are no path.
+    `volume` names pool and volume of a disk whose path only libvirt knows, until it is looked up.
     """
 
     target: str
@@ -94,6 +95,7 @@ class DiskDefinition:
     is_encrypted: bool = False
     is_transient: bool = False
     snapshot_mode: str | None = None
+    volume: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

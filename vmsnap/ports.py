@@ -51,7 +51,7 @@ class Hypervisor(Protocol):
         """
 
     def definitions(self) -> tuple[Definition, ...]:
-        """Read the inactive definition of every persistent domain, for finding users of images."""
+        """Read every inactive definition, and each live one that differs; volumes have paths."""
 
     def define(self, xml: str) -> None:
         """Define a persistent domain; the XML is used as it is."""

@@ -55,6 +55,12 @@ def disk_xml(path: Path, target: str, bus: str = "virtio", format_: str = "qcow2
     return DISK.format(path=path, target=target, bus=bus, format=format_)
 
 
+def volume_xml(pool: str, name: str, target: str) -> str:
+    """Return a `<disk>` that names a volume of a storage pool."""
+    source = f"<source pool='{pool}' volume='{name}'/>"
+    return f"<disk type='volume'>{source}<target dev='{target}' bus='virtio'/></disk>"
+
+
 def make_image(path: Path, base: Path | None = None) -> Path:
     """Make a qcow2 image, or an overlay over one."""
     backing = () if base is None else ("-b", str(base), "-F", "qcow2")
@@ -83,6 +89,7 @@ class Bed(Protocol):
     def suspend(self, domain_id: DomainId) -> None: ...
     def save(self, domain_id: DomainId) -> None: ...
     def take_snapshot(self, domain_id: DomainId, name: str) -> None: ...
+    def add_volume(self, pool: str, path: Path) -> None: ...
     def close(self) -> None: ...
 
 
@@ -102,6 +109,9 @@ class FakeBed:
         machine = self.hypervisor.machines[domain_id]
         machine.foreign_snapshots = (*machine.foreign_snapshots, name)
 
+    def add_volume(self, pool: str, path: Path) -> None:
+        self.hypervisor.volumes[pool, path.name] = path
+
     def close(self) -> None:
         pass
 
@@ -119,6 +129,7 @@ class LiveBed:
         self.folder.chmod(0o755)
         self.definitions = XmlDefinitions.for_uri(URI)
         self.hypervisor = LibvirtHypervisor(URI, self.definitions)
+        self.pools: list[str] = []
 
     def start(self, domain_id: DomainId) -> None:
         self.virsh("start", domain_id)
@@ -135,11 +146,18 @@ class LiveBed:
     def take_snapshot(self, domain_id: DomainId, name: str) -> None:
         self.virsh("snapshot-create-as", domain_id, name)
 
+    def add_volume(self, pool: str, path: Path) -> None:
+        """Make a pool of the folder that a file is in; the file is a volume of that name."""
+        self.virsh("pool-create-as", pool, "dir", "--target", str(path.parent))
+        self.pools.append(pool)
+
     def virsh(self, *arguments: str) -> str:
         """Run virsh; raises LibvirtError if it fails."""
         return run("virsh", "-q", "-c", URI, *arguments)
 
     def close(self) -> None:
+        for pool in self.pools:
+            self.virsh("pool-destroy", pool)
         for name in self.virsh("list", "--all", "--name").split():
             if not name.startswith("vmsnap-test-"):
                 continue

@@ -13,11 +13,12 @@ from contracts.hypervisor_beds import (
     make_image,
     name_of,
     new_id,
+    volume_xml,
 )
 
 from vmsnap.errors import DomainNotFoundError, LibvirtError
 from vmsnap.host.fence import FENCE_PATH
-from vmsnap.model import DomainId, DomainState
+from vmsnap.model import Definition, DomainId, DomainState
 
 
 @pytest.fixture(params=["fake", pytest.param("live", marks=pytest.mark.live)])
@@ -68,6 +69,41 @@ def test_domains_are_listed_by_name(bed, domain_id):
     listed = [domain for domain in bed.hypervisor.domains() if domain.id in {domain_id, other}]
     assert [domain.name for domain in listed] == ["vmsnap-test-0", name_of(domain_id)]
     assert {definition.id for definition in bed.hypervisor.definitions()} >= {domain_id, other}
+
+
+def definitions_of(bed: Bed, domain_id: DomainId) -> list[Definition]:
+    return [item for item in bed.hypervisor.definitions() if item.id == domain_id]
+
+
+def test_a_running_domain_has_two_definitions_if_it_was_edited_and_else_one(bed, domain_id):
+    """H28: whoever looks for users of an image must see both."""
+    before = bed.hypervisor.domain(domain_id).xml
+    bed.start(domain_id)
+    assert len(definitions_of(bed, domain_id)) == 1
+    other = make_image(bed.folder / "other.qcow2")
+    bed.hypervisor.define(bed.definitions.with_sources(before, {"vdb": (other, "qcow2")}))
+    paths = [[disk.path for disk in item.disks] for item in definitions_of(bed, domain_id)]
+    vda, vdb = bed.folder / "vda.qcow2", bed.folder / "vdb.qcow2"
+    assert paths == [[vda, other], [vda, vdb]]
+    bed.stop(domain_id)
+    assert len(definitions_of(bed, domain_id)) == 1
+
+
+def test_a_volume_of_a_pool_has_its_path_unless_it_cannot_be_looked_up(bed):
+    """H28: such a disk may be a linked clone of another machine's."""
+    domain_id, pool = new_id(), "vmsnap-test-pool"
+    image = make_image(bed.folder / "clone.qcow2")
+    bed.add_volume(pool, image)
+    places = [(pool, image.name), (pool, "missing"), ("vmsnap-test-no-pool", image.name)]
+    disks = "".join(
+        volume_xml(*place, f"vd{letter}") for place, letter in zip(places, "abc", strict=True)
+    )
+    bed.hypervisor.define(domain_xml(domain_id, disks))
+    (definition,) = definitions_of(bed, domain_id)
+    assert [disk.path for disk in definition.disks] == [image, None, None]
+    assert [disk.volume for disk in definition.disks] == [None, *places[1:]]
+    assert {disk.source_type for disk in definition.disks} == {"volume"}
+    assert bed.hypervisor.domain(domain_id).definition.disks[0].path is None
 
 
 def test_the_host_has_an_id_that_stays(bed):

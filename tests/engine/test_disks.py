@@ -15,7 +15,7 @@ from vmsnap.engine.disks import (
     require_space,
 )
 from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
-from vmsnap.model import Layer
+from vmsnap.model import DomainState, Layer
 
 LONG = "ü" * 120
 
@@ -117,29 +117,91 @@ def test_a_file_is_ours_alone_unless_another_disk_stands_on_it(world):
         require_no_other_users(world.ports, world.uuid, {world.disks["vdb"]: "vda"})
 
 
-@pytest.mark.parametrize("how", ["same", "link", "above", "broken"])
-def test_a_file_that_another_domain_stands_on_is_in_use(world, how):
-    """H28: by its own name, through a link, below an overlay, in a chain that is broken."""
+def other_domain(source, kind="file", device="disk", extra=""):
+    """Return the XML of another domain with one disk."""
+    return (
+        "<domain type='qemu'><name>vmsnap-test-other</name>"
+        "<uuid>bbbbbbbb-0000-4000-8000-000000000001</uuid><devices>"
+        f"<disk type='{kind}' device='{device}'><driver name='qemu' type='qcow2'/>"
+        f"<source {source}>{extra}</source><target dev='vdb'/></disk></devices></domain>"
+    )
+
+
+@pytest.mark.parametrize("how", ["same", "link", "hard link", "above", "broken"])
+@pytest.mark.parametrize("device", ["disk", "cdrom", "floppy"])
+@pytest.mark.parametrize("kind", ["file", "block", "volume", "slice"])
+def test_a_file_that_another_domain_stands_on_is_in_use(world, how, device, kind):
+    """H28: by its own name, through links, below an overlay, in a chain that is broken."""
     path = world.disks["vda"]
-    used = {
-        "same": path,
-        "link": world.folder / "link.qcow2",
-        "above": world.folder / "pool-vda" / "clone.qcow2",
-        "broken": path,
-    }[how]
+    used = world.folder / "pool-vda" / "clone.qcow2"
     if how == "link":
         used.symlink_to(path)
+    if how == "hard link":
+        used.hardlink_to(path)
     if how == "above":
         world.stacked(path, "clone")
-    xml = world.hypervisor.machines[world.uuid].xml
-    xml = world.ports.definitions.with_sources(xml, {"vda": (used, "qcow2")})
-    xml = world.ports.definitions.with_disks_of(xml, "<domain/>", ["vdb"])
-    xml = xml.replace("aaaaaaaa", "bbbbbbbb").replace(world.name, "vmsnap-test-other")
-    world.hypervisor.add(xml)
     if how == "broken":
         path.write_bytes(b"no image")
-    with pytest.raises(InUseError, match="vmsnap-test-other"):
+    if how in {"same", "broken"}:
+        used = path
+    world.hypervisor.volumes["p", "v"] = used
+    source = {"volume": "pool='p' volume='v'", "block": f"dev='{used}'"}.get(kind, f"file='{used}'")
+    extra = "<slices><slice type='storage' offset='0' size='1'/></slices>" * (kind == "slice")
+    kind = "file" if kind == "slice" else kind
+    world.hypervisor.add(other_domain(source, kind, device, extra))
+    with pytest.raises(InUseError, match="disk vdb of domain 'vmsnap-test-other'"):
         require_no_other_users(world.ports, world.uuid, {path: "vda"})
+
+
+def test_two_disks_of_the_domain_that_are_hard_links_of_one_file_are_in_use(world):
+    """H28."""
+    one, other = world.disks["vda"], world.disks["vdb"]
+    other.unlink()
+    other.hardlink_to(one)
+    with pytest.raises(InUseError, match="disk vd"):
+        require_no_other_users(world.ports, world.uuid, {one: "vda", other: "vdb"})
+
+
+def test_what_another_domain_runs_with_counts_as_what_it_will_start_with(world):
+    """H28: its definition was edited while it ran."""
+    path = world.disks["vda"]
+    here, elsewhere = (other_domain(f"file='{name}'") for name in (path, "/elsewhere.qcow2"))
+    for xml, live_xml in ((elsewhere, here), (here, elsewhere)):
+        world.hypervisor.add(xml, live_xml=live_xml, state=DomainState.RUNNING)
+        with pytest.raises(InUseError, match="vmsnap-test-other"):
+            require_no_other_users(world.ports, world.uuid, {path: "vda"})
+    world.hypervisor.add(elsewhere, live_xml=elsewhere, state=DomainState.RUNNING)
+    require_no_other_users(world.ports, world.uuid, {path: "vda"})
+
+
+def test_a_volume_that_cannot_be_looked_up_may_be_any_file(world):
+    """H28: its pool is not active, say."""
+    world.hypervisor.add(other_domain("pool='a pool' volume='v'", "volume"))
+    with pytest.raises(InUseError) as caught:
+        require_no_other_users(world.ports, world.uuid, {world.disks["vda"]: "vda"})
+    assert caught.value.message == (
+        "disk vdb of domain 'vmsnap-test-other' names volume 'v' of pool 'a pool', "
+        "which cannot be looked up"
+    )
+    assert caught.value.hint == "virsh pool-start 'a pool'"
+
+
+def test_a_volume_of_a_network_pool_is_no_file_of_this_host(world):
+    world.hypervisor.volumes["p", "v"] = Path("p/v")
+    world.hypervisor.add(other_domain("pool='p' volume='v'", "volume"))
+    require_no_other_users(world.ports, world.uuid, {world.disks["vda"]: "vda"})
+
+
+def test_neither_create_nor_delete_touches_what_a_linked_clone_in_a_pool_stands_on(world):
+    """H28, H59: the clone is a volume of a storage pool."""
+    world.create("monday")
+    world.hypervisor.volumes["p", "v"] = world.stacked(world.active("vda"), "clone")
+    world.hypervisor.add(other_domain("pool='p' volume='v'", "volume"))
+    with pytest.raises(InUseError, match="vmsnap-test-other") as caught:
+        world.create("tuesday")
+    assert caught.value.exit_code == 14
+    with pytest.raises(InUseError, match="vmsnap-test-other"):
+        world.delete("monday")
 
 
 def test_a_chain_is_warned_of_before_it_is_refused(world):

@@ -1,6 +1,6 @@
 """Comparing paths that lead to the same file by several ways."""
 
-from vmsnap.engine.paths import is_among, is_same, real
+from vmsnap.engine.paths import is_among, is_same, marks, real
 
 
 def test_a_link_leads_to_the_same_place(tmp_path):
@@ -14,6 +14,16 @@ def test_a_link_leads_to_the_same_place(tmp_path):
         assert is_same(path, image)
         assert is_among(path, [tmp_path / "other", image])
         assert real(path) == real(image)
+
+
+def test_a_hard_link_is_the_same_file(tmp_path):
+    image, other = tmp_path / "image", tmp_path / "other"
+    image.touch()
+    other.touch()
+    assert not is_same(image, other)
+    (tmp_path / "hard").hardlink_to(image)
+    assert is_same(tmp_path / "hard", image)
+    assert marks(tmp_path / "missing") == {tmp_path / "missing"}
 
 
 def test_nothing_leads_nowhere(tmp_path):

@@ -15,6 +15,7 @@ from lxml import etree
 
 from vmsnap.errors import DomainNotFoundError, LibvirtError
 from vmsnap.host.fence import FENCE_PATH
+from vmsnap.host.volumes import located
 from vmsnap.model import (
     Definition,
     DiskDefinition,
@@ -69,6 +70,7 @@ class FakeHypervisor:
     on_merge: Callable[[Path, Path], None] = lambda _active, _base: None
     depth: int = 200
     secrets: set[str] = field(default_factory=set)
+    volumes: dict[tuple[str, str], Path] = field(default_factory=dict)
     machines: dict[DomainId, FakeDomain] = field(default_factory=dict)
     calls: list[tuple[str, ...]] = field(default_factory=list)
     hooks: list[Hook] = field(default_factory=list)
@@ -183,7 +185,12 @@ class FakeHypervisor:
 
     def definitions(self) -> tuple[Definition, ...]:
         self._enter("definitions")
-        return tuple(self.reader.parse(machine.xml) for machine in self.machines.values())
+        found = []
+        for machine in self.machines.values():
+            inactive = self.reader.parse(machine.xml)
+            live = self.reader.parse(machine.live_xml or machine.xml)
+            found += [inactive] if live == inactive else [inactive, live]
+        return located(found, lambda pool, volume: self.volumes.get((pool, volume)))
 
     def define(self, xml: str) -> None:
         definition = self.reader.parse(xml)

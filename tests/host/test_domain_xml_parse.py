@@ -43,7 +43,7 @@ def test_a_definition_is_read_whole(definitions):
         ),
         (
             "<disk type='volume'><source pool='p' volume='v'/><target dev='vda'/></disk>",
-            DiskDefinition("vda", "disk", "volume", None, None),
+            DiskDefinition("vda", "disk", "volume", None, None, volume=("p", "v")),
         ),
         (
             "<disk type='file'><source file='/a'><encryption format='luks'/></source>"

@@ -8,10 +8,10 @@ from pathlib import Path
 from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk
-from vmsnap.engine.paths import real
+from vmsnap.engine.paths import Mark, marks, real
 from vmsnap.engine.steps.host_files import LayerWitness
 from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
-from vmsnap.model import DomainId, HostId, Layer, LayerId
+from vmsnap.model import DiskDefinition, DomainId, HostId, Layer, LayerId
 from vmsnap.ports import Images, Ports
 
 OVERLAY_BYTES = 1024 * 1024
@@ -121,21 +121,23 @@ def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Pat
     """Refuse if a disk of another domain, or another disk of this one, stands on these files.
 
     `paths` names for each file the target that may use it. The inactive XML has no chain, so each
-    disk's chain is read from the images. Users that no domain of this host names cannot be known.
+    disk's chain is read from the images; a disk that only reads them, such as a CD-ROM, counts too.
+    A volume that cannot be looked up refuses. Users that no domain of this host names cannot be
+    known.
     """
-    wanted = {real(path): target for path, target in paths.items()}
+    wanted: dict[Mark, set[str]] = {}
+    for path, target in paths.items():
+        for mark in marks(path):
+            wanted.setdefault(mark, set()).add(target)
     for definition in ports.hypervisor.definitions():
         for disk in definition.disks:
-            if disk.path is None or disk.source_type not in {"file", "block"}:
-                continue
-            for used in _chain_paths(ports.images, disk.path, disk.format):
-                allowed = wanted.get(used)
-                if allowed is None or (definition.id == domain_id and disk.target == allowed):
-                    continue
-                message = (
-                    f"'{used}' is used by disk {disk.target} of domain '{definition.name}' too"
-                )
-                raise InUseError(message, hint=f"vmsnap vm show {quote(definition.name)}")
+            allowed = {disk.target} if definition.id == domain_id else set()
+            for used in _used_paths(ports.images, definition.name, disk):
+                if any(wanted.get(mark, allowed) - allowed for mark in marks(used)):
+                    message = (
+                        f"'{used}' is used by disk {disk.target} of domain '{definition.name}' too"
+                    )
+                    raise InUseError(message, hint=f"vmsnap vm show {quote(definition.name)}")
 
 
 def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
@@ -155,12 +157,23 @@ def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _chain_paths(images: Images, path: Path, format_: str | None) -> tuple[Path, ...]:
+def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple[Path, ...]:
+    """Return all files that a disk stands on, whatever its type and device."""
+    if disk.volume is not None:
+        # It may be any file, so passing it over could cost its machine's data.
+        pool, volume = disk.volume
+        message = (
+            f"disk {disk.target} of domain '{domain_name}' names volume '{volume}' of pool "
+            f"'{pool}', which cannot be looked up"
+        )
+        raise InUseError(message, hint=f"virsh pool-start {quote(pool)}")
+    if disk.path is None:
+        return ()
     try:
-        return tuple(real(image.path) for image in images.chain(path, format_))
+        return tuple(real(image.path) for image in images.chain(disk.path, disk.format))
     except ImageError:
         # A broken chain of somebody else must not hide that its top is in use.
-        return (real(path),)
+        return (real(disk.path),)
 
 
 def _overlay_name(image: Path, layer_id: LayerId) -> str:

@@ -91,6 +91,13 @@ def source_path(disk: etree._Element) -> Path | None:
     return Path(path) if path else None
 
 
+def _volume(disk: etree._Element) -> tuple[str, str] | None:
+    source = disk.find("source")
+    if source is None or disk.get("type") != "volume":
+        return None
+    return source.get("pool", ""), source.get("volume", "")
+
+
 def _disk(target: str, disk: etree._Element) -> DiskDefinition:
     driver = disk.find("driver")
     source_type = disk.get("type", "file")
@@ -110,6 +117,7 @@ def _disk(target: str, disk: etree._Element) -> DiskDefinition:
         ),
         is_transient=disk.find("transient") is not None,
         snapshot_mode=disk.get("snapshot"),
+        volume=_volume(disk),
     )
 
 

@@ -11,12 +11,14 @@ import libvirt
 
 from vmsnap.errors import DomainNotFoundError, LibvirtError
 from vmsnap.host.bounded_calls import BoundedCalls
+from vmsnap.host.chain_limits import deepest_chain
 from vmsnap.host.host_identity import stable_host_id
 from vmsnap.host.libvirt_folders import folders_of, refuse_remote, sync
 from vmsnap.host.live_merge import MergeLimits, definition_after_merge, merge_active
 from vmsnap.host.live_xml import Mirror, host_uuid, mirror_of
 from vmsnap.host.reconnecting import Reconnecting
 from vmsnap.host.snapshot_xml import switch_request
+from vmsnap.host.volumes import located
 from vmsnap.model import Definition, Domain, DomainId, DomainState, DomainSummary, HostId
 from vmsnap.ports import Definitions
 
@@ -56,11 +58,6 @@ BLOCK_JOBS = {
     libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT: "active block commit",
     libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP: "backup",
 }
-
-# json-c of libvirt 10.8 to 11.10 refuses the block nodes of a deeper chain.
-SHALLOW_VERSIONS = range(10_008_000, 12_000_000)
-SHALLOW_DEPTH = 24
-USUAL_DEPTH = 200
 
 # A domain may be started or stopped while it is looked at.
 LOOKS = 5
@@ -108,12 +105,10 @@ class LibvirtHypervisor:
         return self.read("look at the domain", _on(domain_id, self._look))
 
     def definitions(self) -> tuple[Definition, ...]:
-        """Read the inactive definition of every domain, and the live one of transient domains."""
-        found = self.read(
-            "read all definitions",
-            lambda c: _of_each(c.listAllDomains(0), lambda domain: domain.XMLDesc(INACTIVE_XML)),
-        )
-        return tuple(self._definitions.parse(xml) for xml in found)
+        """Read the inactive definition of every domain, and each live one that differs."""
+        xmls = self.read("read all definitions", lambda c: _of_each(c.listAllDomains(0), _xmls))
+        found = dict.fromkeys(self._definitions.parse(xml) for both in xmls for xml in both)
+        return located(found, self._volume_path)
 
     def define(self, xml: str) -> None:
         """Define a persistent domain; the definition is on stable storage afterwards."""
@@ -193,8 +188,7 @@ class LibvirtHypervisor:
 
     def max_chain_depth(self) -> int:
         """Return how many layers a disk may have on this libvirt before it refuses to start."""
-        version = self.read("ask for the version", lambda c: c.getLibVersion())
-        return SHALLOW_DEPTH if version in SHALLOW_VERSIONS else USUAL_DEPTH
+        return deepest_chain(self.read("ask for the version", lambda c: c.getLibVersion()))
 
     def live_xml(self, domain_id: DomainId) -> str:
         """Return the XML of what a domain uses now, without secrets; inactive if it is off."""
@@ -216,6 +210,15 @@ class LibvirtHypervisor:
             return self._link.change(work, probe=lambda connection: connection.getLibVersion())
         except libvirt.libvirtError as error:
             raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
+
+    def _volume_path(self, pool: str, name: str) -> Path | None:
+        """Return the path of a volume, None if it cannot be had: of an inactive pool, say."""
+        with suppress(LibvirtError):
+            return self.read(
+                f"look up volume '{name}' of pool '{pool}'",
+                lambda c: Path(c.storagePoolLookupByName(pool).storageVolLookupByName(name).path()),
+            )
+        return None
 
     def _look(self, domain: Handle) -> Domain:
         """Look until the state was the same before and after."""
@@ -271,13 +274,10 @@ class _Merge:
         return job.get("cur", 0), job.get("end", 0)
 
     def start(self) -> None:
-        flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
+        order = (self.target, str(self.base), None, 0, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE)
         self.hypervisor.change(
             f"merge disk '{self.target}'",
-            _on(
-                self.domain_id,
-                lambda domain: domain.blockCommit(self.target, str(self.base), None, 0, flags),
-            ),
+            _on(self.domain_id, lambda domain: domain.blockCommit(*order)),
         )
 
     def pivot(self) -> None:
@@ -307,6 +307,11 @@ def _on(domain_id: DomainId, work: Callable[[Handle], T]) -> Callable[[Connectio
             ) from error
 
     return call
+
+
+def _xmls(domain: Handle) -> tuple[str, ...]:
+    """Return the inactive definition, and the live one of an active domain."""
+    return (domain.XMLDesc(INACTIVE_XML), *((domain.XMLDesc(0),) if domain.isActive() else ()))
 
 
 def _of_each(domains: Sequence[Handle], work: Callable[[Handle], T]) -> list[T]:
