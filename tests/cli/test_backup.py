@@ -63,5 +63,9 @@ def test_verify_says_whole_or_what_is_wrong(vmsnap, weekly, monkeypatch):
     run = vmsnap("backup", "verify", NAME, "weekly", "--json", status=23)
     assert (run.code, run.changed) == ("content", False)
     assert [row["is_whole"] for row in run.data["backups"]] == [False, True]
+    assert run.document["errors"][0]["message"] == (
+        f"nvram of backup 'weekly' of domain '{NAME}': content is damaged"
+    )
     run = vmsnap("backup", "verify", status=23)
-    assert run.err == f"error: nvram of backup 'weekly' of domain '{NAME}': content is damaged\n"
+    assert run.out.count("content is damaged") == 1
+    assert run.err == "", "each problem is told once"

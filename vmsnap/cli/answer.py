@@ -65,6 +65,7 @@ class Answer:
 
     `changed` is None where it is not known. `is_news` says that the blocks only confirm what was
     done, so that `--quiet` leaves them out; lists and dry runs are printed all the same.
+    `is_told` says that the blocks tell people all that `errors` tells scripts.
     """
 
     data: "JsonObject | None"
@@ -75,6 +76,7 @@ class Answer:
     note: str | None = None
     hint: str | None = None
     is_news: bool = False
+    is_told: bool = False
 
     @property
     def status(self) -> str:

@@ -137,6 +137,7 @@ def verify(
         exit_code=23 if problems else 0,
         errors=problems,
         note=None if results else "no backups yet",
+        is_told=True,
     )
 
 

@@ -107,6 +107,7 @@ def check(
         errors=problems,
         note=None if checks else "no groups yet",
         hint=None if checks else _create_hint(domain),
+        is_told=True,
     )
 
 

@@ -56,7 +56,7 @@ class Printer:
         return answer.exit_code
 
     def _say_the_rest(self, answer: Answer) -> None:
-        for problem in answer.errors:
+        for problem in () if answer.is_told else answer.errors:
             self.problem(problem)
         if self.is_quiet:
             return

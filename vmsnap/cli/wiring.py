@@ -45,7 +45,7 @@ class SystemClock:
 
 
 class _WatchedJournals(FolderJournals):
-    """Remembers whether an operation was begun or settled, for what `--json` says after a signal."""
+    """Remembers whether an operation was begun or settled, for what is said after a signal."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
