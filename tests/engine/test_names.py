@@ -22,6 +22,8 @@ NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
         "a-b.c",
         "$(rm)",
         "a'b\"c",
+        "می\u200cخواهم",
+        "क्\u200dष",
     ],
 )
 def test_a_name_of_any_script_is_returned_as_it_is(name):
@@ -45,6 +47,13 @@ def test_a_name_of_any_script_is_returned_as_it_is(name):
         "\udcff",
         "a\u2028b",
         "a\x85b",
+        " ",
+        "\u3000\u00a0",
+        "a\u202eb",
+        "a\u200bb",
+        "\ufeffa",
+        "\u2066a",
+        "\u200d",
     ],
 )
 def test_a_name_that_breaks_the_rules_is_refused(name):
@@ -53,6 +62,19 @@ def test_a_name_that_breaks_the_rules_is_refused(name):
         check_name(name)
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("\udcff", "bytes that are no text"),
+        (" ", "all blanks"),
+        ("a\u202eb", "invisible or turn the direction"),
+    ],
+)
+def test_a_refused_name_says_what_is_wrong_with_it(name, words):
+    with pytest.raises(InvalidNameError, match=words):
+        check_name(name)
 
 
 def test_generated_names_sort_by_time():

@@ -8,11 +8,15 @@ from vmsnap.errors import InvalidNameError
 
 MAX_LENGTH = 255
 
+# Several scripts cannot be written without these between letters, nor can joined emoji.
+_JOINERS = frozenset("\u200c\u200d")
+
 
 def check_name(name: str) -> str:
     """Return the name if it keeps the rules.
 
-    1 to 255 characters of any script, no '/', no control characters, no leading dash or dot.
+    1 to 255 characters of any script that can be seen and told apart: not only blanks, no '/', no
+    control characters or invisible ones, no leading dash or dot.
     Raises InvalidNameError otherwise.
     """
     problem = _problem(name)
@@ -38,9 +42,16 @@ def _problem(name: str) -> str | None:
         return f"has at most {MAX_LENGTH} characters, this one has {len(name)}"
     if "/" in name:
         return "cannot contain '/'"
-    # Cs: lone surrogates come from bytes on the command line that are no text.
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
+    if name.isspace():
+        return "cannot be all blanks"
+    categories = {unicodedata.category(character) for character in set(name) - _JOINERS}
+    # Lone surrogates come from bytes on the command line that are no text.
+    if "Cs" in categories:
+        return "cannot contain bytes that are no text"
+    if not categories.isdisjoint({"Cc", "Zl", "Zp"}):
         return "cannot contain control characters"
+    if "Cf" in categories or name[0] in _JOINERS:
+        return "cannot contain characters that are invisible or turn the direction of text"
     if name[0] in "-.":
         return "cannot begin with a dash or a dot"
     return None
