@@ -38,13 +38,42 @@ def test_a_tree_on_a_terminal_is_drawn(printer, terminal):
     assert screen.shown.split() == ["web", "├──", "a", "│", "└──", "b", "└──", "c"]
 
 
-def test_a_table_on_a_terminal_folds_and_never_cuts(printer, terminal):
+def test_a_table_on_a_terminal_is_never_folded_or_cut(printer, terminal):
+    """What is copied from it has to name the same thing."""
     with terminal("stdout") as screen:
         printer.answer("x", Answer({}, (TABLE,)))
     assert "…" not in screen.shown
     assert "web\\x1b1" in screen.shown
-    whole = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
-    assert "".join(whole.split()).count("a-very-long-folder") == 12
+    assert LONG in screen.shown
+    assert len(screen.shown.split("\r\n")) == 5
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (160, ["NAME", "STATE", "KIND", "SIZE"]),
+        (46, ["NAME", "STATE", "KIND", "SIZE"]),
+        (45, ["NAME", "STATE", "SIZE"]),
+        (35, ["NAME", "SIZE"]),
+        (10, ["NAME"]),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns(columns, titles, printer, terminal, monkeypatch):
+    table = Table(
+        (
+            Column("NAME"),
+            Column("STATE", spare=2),
+            Column("KIND", spare=3),
+            Column("SIZE", is_number=True, spare=1),
+        ),
+        (("before-upgrade-1234", "ready", "manual", "5.1 MiB"),),
+    )
+    with terminal("stdout") as screen:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        printer.answer("x", Answer({}, (table,)))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
+    assert plain.split("\r\n")[0].split() == titles
+    assert "before-upgrade-1234" in plain
 
 
 def test_colours_are_for_terminals_without_no_color(printer, terminal, monkeypatch):

@@ -10,16 +10,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; `style` is a Rich style and used on a terminal alone."""
+    """A column of a table; `style` is a Rich style and used on a terminal alone.
+
+    `spare` above 0 lets a terminal that is too narrow leave the column out, the highest first.
+    """
 
     title: str
     style: str = ""
     is_number: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under titles; the printer draws it, escapes it and never cuts it."""
+    """Rows of text under titles; the printer draws it, escapes it and never cuts a cell."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _TERMINAL_GUIDES = ("├── ", "└── ", "│   ", "    ")
+# Rich draws a blank, a place for a line and a blank between two columns.
+_GAP = 3
 _PLAIN_GUIDES = ("|-- ", "`-- ", "|   ", "    ")
 
 
@@ -211,15 +213,37 @@ def _draw_table(console: "Console", table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    shown = _shown_columns(table, console.width)
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
+    for index in shown:
+        column = table.columns[index]
         drawn.add_column(
             column.title,
             style=column.style,
             justify="right" if column.is_number else "left",
-            # Fold, never cut: a name that lost its end names another thing.
-            overflow="fold",
+            no_wrap=True,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(clean(cell)) for cell in row))
+        drawn.add_row(*(Text(clean(row[index])) for index in shown))
+    # Over the edge rather than folded or cut: what is copied has to name the same thing.
+    seen = console.width
+    console.width = max(seen, sum(_column_width(table, index) + _GAP for index in shown))
     console.print(drawn)
+    console.width = seen
+
+
+def _shown_columns(table: Table, columns: int) -> list[int]:
+    """Choose by their `spare` the columns that fit on a terminal, and those that must be shown."""
+    shown = list(range(len(table.columns)))
+    spare = sorted(shown, key=lambda index: -table.columns[index].spare)
+    for index in spare:
+        if sum(_column_width(table, kept) + _GAP for kept in shown) - _GAP <= columns:
+            break
+        if table.columns[index].spare:
+            shown.remove(index)
+    return shown
+
+
+def _column_width(table: Table, index: int) -> int:
+    cells = (table.columns[index].title, *(clean(row[index]) for row in table.rows))
+    return max(width(cell) for cell in cells)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 _LIST = (
     Column("DOMAIN"),
     Column("BACKUP", "bold"),
-    Column("OF"),
+    Column("OF", spare=4),
     Column("TYPE"),
-    Column("CAPTURE"),
-    Column("SIZE", is_number=True),
-    Column("CAPTURED"),
+    Column("CAPTURE", spare=1),
+    Column("SIZE", is_number=True, spare=3),
+    Column("CAPTURED", spare=2),
 )
 _VERIFIED = (Column("DOMAIN"), Column("BACKUP", "bold"), Column("TYPE"), Column("VERDICT"))
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _RECOVERED = (
     Column("DOMAIN", "bold"),
-    Column("INTERRUPTED"),
-    Column("STARTED"),
+    Column("INTERRUPTED", spare=1),
+    Column("STARTED", spare=2),
     Column("OUTCOME"),
     Column("MESSAGE"),
 )

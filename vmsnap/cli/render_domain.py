@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _LIST = (
     Column("DOMAIN", "bold"),
     Column("STATE"),
-    Column("FIRMWARE"),
-    Column("NVRAM"),
-    Column("TPM"),
-    Column("DISKS"),
-    Column("SNAPSHOT"),
+    Column("FIRMWARE", spare=3),
+    Column("NVRAM", spare=4),
+    Column("TPM", spare=5),
+    Column("DISKS", spare=2),
+    Column("SNAPSHOT", spare=1),
 )
 
 
