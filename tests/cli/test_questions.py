@@ -2,6 +2,8 @@
 
 import pytest
 
+from vmsnap.cli.questions import pasteable
+
 NAME = "vmsnap-test-web"
 
 
@@ -89,3 +91,23 @@ def test_deleting_a_backup_asks_too(vmsnap, host):
     run = vmsnap("backup", "delete", NAME, "weekly", status=2)
     assert run.err.endswith(f"hint: vmsnap backup delete {NAME} weekly --yes\n")
     assert vmsnap("backup", "delete", NAME, "weekly", "--yes", "--json").changed is True
+
+
+def test_a_pasted_command_takes_no_name_for_an_option():
+    """H51: libvirt lets a domain's name begin with a dash."""
+    assert pasteable("group delete", "a b", "c", options=("--yes",)) == (
+        "vmsnap group delete 'a b' c --yes"
+    )
+    assert pasteable("group delete", "-x", "c", options=("--yes",)) == (
+        "vmsnap group delete --yes -- -x c"
+    )
+
+
+def test_a_hint_for_a_domain_with_a_dash_can_be_pasted(vmsnap, host):
+    machine = next(iter(host.machines.values()))
+    machine.xml = machine.xml.replace("<name>vmsnap-test-web<", "<name>-vmsnap-test<")
+    run = vmsnap("group", "show", "--", "-vmsnap-test", "nope", status=12)
+    assert run.err.endswith("hint: vmsnap group list -- -vmsnap-test\n")
+    run = vmsnap("group", "list", "--", "-vmsnap-test")
+    assert run.err.endswith("hint: vmsnap snapshot create -- -vmsnap-test\n")
+    vmsnap("snapshot", "create", "--", "-vmsnap-test")

@@ -88,7 +88,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
         {"backups": [documents.backup(view) for view in views]},
         backup_table(views, with_hosts=all_hosts),
         note=None if views else "no backups yet",
-        hint=None if views else f"vmsnap backup create {domain or 'DOMAIN'}",
+        hint=None if views else pasteable("backup create", domain or "DOMAIN"),
     )
 
 
@@ -173,7 +173,9 @@ def restore(
     session: Session = context.obj
     types = host_file_types(only)
     if no_safety and not yes and not dry_run:
-        require_terminal(pasteable("backup", "restore", domain, backup, "--no-safety", "--yes"))
+        require_terminal(
+            pasteable("backup restore", domain, backup, options=("--no-safety", "--yes"))
+        )
         request = RestoreRequest(only=types, with_safety=False, dry_run=True)
         plan = restore_backup(session.ports(), domain, backup, request)
         loss = "the present host files will be lost; 'vmsnap undo' cannot bring them back:"
@@ -200,7 +202,7 @@ def delete(
 
     session: Session = context.obj
     if not yes and not dry_run:
-        require_terminal(pasteable("backup", "delete", domain, backup, "--yes"))
+        require_terminal(pasteable("backup delete", domain, backup, options=("--yes",)))
         plan = delete_backup(session.ports(), domain, backup, dry_run=True)
         _ask(session, plan, f"backup '{plan.name}' will be gone:", "Delete?")
     ports = session.ports() if dry_run else session.changing_ports(context)

@@ -8,6 +8,7 @@ from vmsnap.cli import documents, group_change
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import AllHosts, AnyDomain, Domain, Group
+from vmsnap.cli.questions import pasteable
 from vmsnap.cli.session import Session
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and use
 
 
 def _create_hint(domain: str | None) -> str:
-    return f"vmsnap snapshot create {domain or 'DOMAIN'}"
+    return pasteable("snapshot create", domain or "DOMAIN")
 
 
 @app.command(

@@ -156,7 +156,7 @@ def _ask_revert(session: Session, domain: str, group: str, request: "RevertReque
 
     from vmsnap.engine.revert import revert_group
 
-    require_terminal(pasteable("group", "revert", domain, group, "--no-safety", "--yes"))
+    require_terminal(pasteable("group revert", domain, group, options=("--no-safety", "--yes")))
     plan = revert_group(session.ports(), domain, group, replace(request, dry_run=True))
     losses = [
         f"domain '{plan.domain_name}' loses what it wrote since it left '{plan.target_name}',"
@@ -174,7 +174,7 @@ def _ask_delete(
     from vmsnap.engine.results import DeleteRequest
 
     flags = ["--children"] if with_children else []
-    require_terminal(pasteable("group", "delete", domain, *groups, *flags, "--yes"))
+    require_terminal(pasteable("group delete", domain, *groups, options=(*flags, "--yes")))
     request = DeleteRequest(with_children=with_children, dry_run=True)
     plan = delete_groups(session.ports(), domain, groups, request)
     losses = [
@@ -192,7 +192,7 @@ def _deleted(result: "DeleteResult") -> Answer:
 
     is_partial = result.is_done and not result.is_complete
     failed = [merge for merge in result.results if not merge.merged] if is_partial else []
-    again = pasteable("group", "delete", result.domain_name, *result.groups, "--yes")
+    again = pasteable("group delete", result.domain_name, *result.groups, options=("--yes",))
     problems = tuple(
         Problem(
             merge.code or "image",

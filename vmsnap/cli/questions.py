@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.output import is_terminal
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from vmsnap.cli.output import Printer
 
 
-def pasteable(*words: str) -> str:
-    """Write a vmsnap command so that it can be pasted into a shell."""
-    return shlex.join(("vmsnap", *words))
+def pasteable(verb: str, *names: str, options: Sequence[str] = ()) -> str:
+    """Write a vmsnap command so that it can be pasted into a shell, whatever the names are."""
+    if any(name.startswith("-") for name in names):
+        return shlex.join(("vmsnap", *verb.split(), *options, "--", *names))
+    return shlex.join(("vmsnap", *verb.split(), *names, *options))
 
 
 def require_terminal(command_line: str) -> None:

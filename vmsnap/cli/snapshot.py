@@ -17,11 +17,10 @@ from vmsnap.cli.options import (
     Without,
     host_file_types,
 )
+from vmsnap.cli.questions import pasteable
 from vmsnap.cli.session import Session
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and see snapshots.")
-
-CREATE_HINT = "vmsnap snapshot create DOMAIN"
 
 
 @app.command(
@@ -84,5 +83,5 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
         {"snapshots": rows},
         snapshot_table(found.groups),
         note=None if rows else "no snapshots yet",
-        hint=None if rows else CREATE_HINT.replace("DOMAIN", domain or "DOMAIN"),
+        hint=None if rows else pasteable("snapshot create", domain or "DOMAIN"),
     )

@@ -1,12 +1,12 @@
 """The verbs on backups of host files: create, list, show, verify, delete."""
 
 from dataclasses import dataclass, replace
-from shlex import quote
 
 from vmsnap.engine.capture import Captured, capture, witnesses_of
 from vmsnap.engine.changing import changing, preview_operation, require_changeable
 from vmsnap.engine.find import find_domain_id, find_known_domain, pick_resource
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.results import BackupResult, BackupView, CreateRequest, VerifyResult
@@ -176,7 +176,7 @@ def _find_deletable(ports: Ports, operation: Operation, backup: str) -> tuple[Do
     if resource.kind is ResourceKind.GROUP:
         message = f"'{resource.name}' is the backup of a group and goes only with it"
         raise StateError(
-            message, hint=f"vmsnap group delete {quote(domain.name)} {quote(resource.name)}"
+            message, hint=f"vmsnap group delete {operands(domain.name, resource.name)}"
         )
     return domain, resource
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from shlex import quote
 
+from vmsnap.engine.hints import operands
 from vmsnap.engine.recover import recover_domain
 from vmsnap.errors import (
     BusyError,
@@ -74,24 +74,24 @@ def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = F
         message = f"domain '{domain.name}' is transient: it has no definition to come back to"
         raise UnsupportedError(
             message,
-            hint=f"virsh dumpxml {quote(domain.name)} >machine.xml && virsh define machine.xml",
+            hint=f"virsh dumpxml {operands(domain.name)} >machine.xml && virsh define machine.xml",
         )
     if domain.state is not DomainState.SHUT_OFF:
         message = f"domain '{domain.name}' is {domain.state.value}; {what} while it is shut off"
-        raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
+        raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
     if domain.definition.is_fenced:
         message = f"domain '{domain.name}' still has the fence of an interrupted operation"
         raise StateError(message, hint="vmsnap recover")
     if domain.has_managed_save and not with_managed_save:
         message = f"domain '{domain.name}' has a managed-save image, which would no longer fit"
-        raise StateError(message, hint=f"virsh start {quote(domain.name)}")
+        raise StateError(message, hint=f"virsh start {operands(domain.name)}")
 
 
 def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
     """Refuse libvirt's own unfinished business that would make switching disks unsafe."""
     if domain.block_jobs:
         message = f"domain '{domain.name}' has a block job: {', '.join(domain.block_jobs)}"
-        raise StateError(message, hint=f"virsh blockjob {quote(domain.name)} DISK --abort")
+        raise StateError(message, hint=f"virsh blockjob --abort {operands(domain.name, 'DISK')}")
     if domain.checkpoints:
         message = f"domain '{domain.name}' has libvirt checkpoints; {what}"
-        raise StateError(message, hint=f"virsh checkpoint-list {quote(domain.name)}")
+        raise StateError(message, hint=f"virsh checkpoint-list {operands(domain.name)}")

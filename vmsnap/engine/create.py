@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
 from vmsnap.engine.capture import Captured, capture, witnesses_of
@@ -17,6 +16,7 @@ from vmsnap.engine.disks import (
 )
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.listing import group_views
 from vmsnap.engine.names import check_name, generated_name
@@ -156,7 +156,7 @@ def _choose(
     for target in request.exclude:
         if target not in targets:
             message = f"domain '{domain.name}' has no disk '{target}'"
-            raise UsageError(message, hint=f"vmsnap vm show {quote(domain.name)}")
+            raise UsageError(message, hint=f"vmsnap vm show {operands(domain.name)}")
     wanted = [disk for disk in disks if disk.disk.target not in request.exclude]
     for disk in wanted:
         if disk.verdict.must_be_excluded:
@@ -166,7 +166,7 @@ def _choose(
     taken = tuple(disk for disk in wanted if disk.verdict.is_taken)
     if not taken:
         message = f"domain '{domain.name}' has no disk that a snapshot would take"
-        raise StateError(message, hint=f"vmsnap backup create {quote(domain.name)}")
+        raise StateError(message, hint=f"vmsnap backup create {operands(domain.name)}")
     return taken
 
 

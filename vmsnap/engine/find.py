@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
-from shlex import quote
 from typing import TypeVar
 
+from vmsnap.engine.hints import operands
 from vmsnap.errors import (
     AmbiguousIdError,
     BackupNotFoundError,
@@ -59,7 +59,7 @@ def pick_group(groups: Sequence[Group], domain_name: str, text: str) -> Group:
     found = _find(text, groups, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no group '{text}'"
-        raise GroupNotFoundError(message, hint=f"vmsnap group list {quote(domain_name)}")
+        raise GroupNotFoundError(message, hint=f"vmsnap group list {operands(domain_name)}")
     return found
 
 
@@ -68,7 +68,7 @@ def pick_resource(resources: Sequence[Resource], domain_name: str, text: str) ->
     found = _find(text, resources, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no backup '{text}'"
-        raise BackupNotFoundError(message, hint=f"vmsnap backup list {quote(domain_name)}")
+        raise BackupNotFoundError(message, hint=f"vmsnap backup list {operands(domain_name)}")
     return found
 
 
