@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import require_no_other_users, require_space
 from vmsnap.engine.find import find_domain_id, pick_group
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
 from vmsnap.engine.results import DeleteRequest, DeleteResult, MergeResult
@@ -93,7 +93,7 @@ def _refuse_foreign_snapshots(domain: Domain) -> None:
     if domain.foreign_snapshots:
         names = ", ".join(f"'{name}'" for name in domain.foreign_snapshots)
         message = f"domain '{domain.name}' has libvirt snapshots ({names}) that a merge could ruin"
-        raise StateError(message, hint=f"virsh snapshot-list {quote(domain.name)}")
+        raise StateError(message, hint=f"virsh snapshot-list {operands(domain.name)}")
 
 
 def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:

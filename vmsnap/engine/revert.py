@@ -1,11 +1,11 @@
 """The verb revert: bring back exactly the machine that a group holds, or change nothing."""
 
 from collections.abc import Sequence
-from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.find import find_domain_id, find_group
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
 from vmsnap.engine.results import Reason, RevertRequest, RevertResult
 from vmsnap.engine.returning import Goal, Way, plan_way
@@ -41,7 +41,7 @@ def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -
         return
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     message = f"group '{group.name}' of domain '{domain.name}': {reasons[0].message}{more}"
-    hint = f"vmsnap group check {quote(domain.name)} {quote(group.name)}"
+    hint = f"vmsnap group check {operands(domain.name, group.name)}"
     if all(reason.code in DISK_CHANGES for reason in reasons):
         hint = "--allow-disk-changes goes on; --dry-run says what it would mean for each disk"
     leave = {code for reason in reasons if (code := _left_with(reason)) is not None}

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from shlex import quote
 
+from vmsnap.engine.hints import operands
 from vmsnap.engine.layers import Node
 from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import ImageError, StateError
@@ -98,7 +98,7 @@ def _require_known_top(
     disk = next(item for item in domain.definition.disks if item.target == target)
     if any(real(image.path) in ours for image in ports.images.chain(top, disk.format)):
         message = f"disk {target} of domain '{domain.name}' uses '{top}', which vmsnap did not make"
-        raise StateError(message, hint=f"vmsnap snapshot create {quote(domain.name)}")
+        raise StateError(message, hint=f"vmsnap snapshot create {operands(domain.name)}")
 
 
 def _require_recorded_parent(layer: Layer, parent: Layer | None, info: ImageInfo | None) -> None:

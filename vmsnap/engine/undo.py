@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from shlex import quote
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.disks import require_no_other_users
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult, UndoRequest
@@ -57,7 +57,7 @@ def _plan(ports: Ports, operation: Operation, request: UndoRequest) -> _Plan:
     )
     if safety is None:
         message = f"domain '{domain.name}' has no revert or restore that could be undone"
-        raise UndoRefusedError(message, hint=f"vmsnap group list {quote(domain.name)}")
+        raise UndoRefusedError(message, hint=f"vmsnap group list {operands(domain.name)}")
     groups = ports.catalog.groups(operation.host_id, domain.id)
     if not request.force:
         _require_no_later(domain, safety, groups)

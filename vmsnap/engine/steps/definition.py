@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import ClassVar
 
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run
 from vmsnap.engine.steps.look import look, look_if_defined, require_off
 from vmsnap.errors import DomainRunningError, StateError
@@ -27,7 +27,7 @@ class Fence:
         if domain.state is not DomainState.SHUT_OFF:
             lift_fence(run)
             message = f"domain '{domain.name}' was started in the meantime"
-            raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
+            raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
         return None
 
     def undo(self, run: Run) -> None:

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import ClassVar
 
 from vmsnap.engine.codec import to_json
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run
 from vmsnap.engine.paths import is_among, is_same
 from vmsnap.engine.steps.look import look, look_if_defined
@@ -94,7 +94,7 @@ class SwitchDisks:
             raise LibvirtError(message)
         if domain.state is not DomainState.SHUT_OFF:
             message = f"domain '{domain.name}' was started in the meantime"
-            raise DomainRunningError(message, hint=f"virsh shutdown {quote(domain.name)}")
+            raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
         if failure is not None:
             log.warning("libvirt reported a failure after it had switched all disks")
         return None
