@@ -31,7 +31,7 @@ def test_the_status_tells_what_is_left(
     outcomes, status, word, changed, *, vmsnap, host, monkeypatch
 ):
     results = tuple(result(outcome) for outcome in outcomes)
-    monkeypatch.setattr(recover, "recover_all", lambda _ports, *, dry_run: results)
+    monkeypatch.setattr(recover, "recover_all", lambda _ports, **_options: results)
     run = vmsnap("recover", "--json", status=status)
     assert (run.document["status"], run.changed) == (word, changed)
     assert [row["outcome"] for row in run.data["operations"]] == list(outcomes)
@@ -39,14 +39,14 @@ def test_the_status_tells_what_is_left(
 
 
 def test_what_became_of_each_is_shown(vmsnap, host, monkeypatch):
-    monkeypatch.setattr(recover, "recover_all", lambda _ports, *, dry_run: (result("waiting"),))
+    monkeypatch.setattr(recover, "recover_all", lambda _ports, **_options: (result("waiting"),))
     run = vmsnap("recover", status=14)
     assert "group revert" in run.out
     assert run.err == "error: domain 'web1' is not recovered yet: it was so\n"
 
 
 def test_a_dry_run_changes_nothing_and_is_never_an_error(vmsnap, host, monkeypatch):
-    monkeypatch.setattr(recover, "recover_all", lambda _ports, *, dry_run: (result("pending"),))
+    monkeypatch.setattr(recover, "recover_all", lambda _ports, **_options: (result("pending"),))
     assert vmsnap("recover", "--dry-run", "--json").changed is False
 
 
