@@ -65,10 +65,12 @@ def test_layers_of_somebody_else_on_top_are_taken_in(world):
     assert [row.parent_id for row in rows[1:]] == [row.id for row in rows[:-1]]
 
 
-def test_a_disk_that_writes_into_a_frozen_layer_refuses(world):
-    """H59: it would change what a group holds."""
+def test_a_disk_that_has_written_to_a_frozen_layer_refuses(world):
+    """H59: the group would look whole again."""
     world.create("monday")
     world.edit(str(world.active("vda")), str(world.disks["vda"]))
+    assert frozen(world).rows == ()
+    world.write("vda", 9)
     with pytest.raises(StateError, match="frozen"):
         frozen(world)
 

@@ -44,7 +44,8 @@ class Frozen:
 def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDisk) -> Frozen:
     """Plan the freezing of a disk's active layer; nothing is changed.
 
-    Raises StateError if the disk writes into a layer that is frozen already.
+    A disk that was given a frozen layer back, and has not written to it, stands on that layer.
+    Raises StateError if it has: that group is damaged, and would look whole again.
     """
     target = disk.disk.target
     known = {
@@ -72,9 +73,9 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
             )
         if layer is None:
             continue
-        if is_top and layer.facts is not None:
-            message = f"disk {target} uses '{path}', which a group has frozen"
-            raise StateError(message, hint="give the disk its active layer back")
+        if is_top and layer.facts is not None and ports.images.facts(path) != layer.facts:
+            message = f"disk {target} has written to '{path}', which a group had frozen"
+            raise StateError(message, hint="delete the groups that hold it: vmsnap group check")
         if layer.facts is None:
             layer = replace(layer, is_active=False, facts=ports.images.facts(path))
             rows.append(layer)
