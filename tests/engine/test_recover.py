@@ -10,7 +10,7 @@ from vmsnap.engine.listing import show_group
 from vmsnap.engine.recover import recover_all
 from vmsnap.engine.restore import restore_backup
 from vmsnap.engine.results import CreateRequest, RestoreRequest
-from vmsnap.errors import DatabaseError, DomainRunningError, StateError
+from vmsnap.errors import DatabaseError, DomainRunningError, StateError, VmsnapError
 from vmsnap.model import GroupState
 from vmsnap.store.opening import open_catalog
 
@@ -378,4 +378,14 @@ def test_a_delete_is_only_ever_finished(world, kill):
     assert result.outcome == "finished"
     assert world.rows()[0] == ()
     assert world.machine() == before
+    assert not is_fenced(world)
+
+
+def test_a_domain_that_cannot_be_recovered_does_not_keep_others_from_it(world, changed, kill):
+    """H4, H55: at boot one lost journal must not leave every other machine fenced."""
+    kill(world, "host_files", "exchange", revert)
+    journals = world.folder / "state" / "journal"
+    (journals / "00000000-0000-4000-8000-000000000000.jsonl").write_text('{"format": 99}\n{}\n')
+    with pytest.raises(VmsnapError):
+        recover(world)
     assert not is_fenced(world)

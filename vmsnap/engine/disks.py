@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk
+from vmsnap.engine.hints import operands
 from vmsnap.engine.paths import Mark, marks, real
 from vmsnap.engine.steps.host_files import LayerWitness
 from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
@@ -75,7 +76,7 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
             continue
         if is_top and layer.facts is not None and ports.images.facts(path) != layer.facts:
             message = f"disk {target} has written to '{path}', which a group had frozen"
-            raise StateError(message, hint="delete the groups that hold it: vmsnap group check")
+            raise StateError(message, hint="vmsnap group check says which groups to delete")
         if layer.facts is None:
             layer = replace(layer, is_active=False, facts=ports.images.facts(path))
             rows.append(layer)
@@ -138,7 +139,7 @@ def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Pat
                     message = (
                         f"'{used}' is used by disk {disk.target} of domain '{definition.name}' too"
                     )
-                    raise InUseError(message, hint=f"vmsnap vm show {quote(definition.name)}")
+                    raise InUseError(message, hint=f"vmsnap vm show {operands(definition.name)}")
 
 
 def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
@@ -167,7 +168,7 @@ def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple
             f"disk {disk.target} of domain '{domain_name}' names volume '{volume}' of pool "
             f"'{pool}', which cannot be looked up"
         )
-        raise InUseError(message, hint=f"virsh pool-start {quote(pool)}")
+        raise InUseError(message, hint=f"virsh pool-start {operands(pool)}")
     if disk.path is None:
         return ()
     try:

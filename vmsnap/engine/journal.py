@@ -129,8 +129,9 @@ def load(ports: Ports, domain_id: DomainId, kinds: Mapping[str, type[Step]]) -> 
     if not entries:
         return None
     header = entries[0]
-    steps = [_object(item) for item in _list(header["steps"])]
-    if header.get("format") != FORMAT or any(step["kind"] not in kinds for step in steps):
+    is_known = header.get("format") == FORMAT
+    steps = [_object(item) for item in _list(header["steps"])] if is_known else []
+    if not is_known or any(step["kind"] not in kinds for step in steps):
         message = f"the journal of domain '{domain_id}' was written by another version"
         raise HostFileError(message, hint="use the version of vmsnap that wrote it")
     facts: JsonObject = {}

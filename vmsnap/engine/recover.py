@@ -4,7 +4,13 @@ from vmsnap.engine.journal import Interrupted, Run, load, settle
 from vmsnap.engine.results import RecoverResult
 from vmsnap.engine.steps.all import STEPS
 from vmsnap.engine.steps.definition import lift_fence
-from vmsnap.errors import BusyError, DatabaseError, DomainNotFoundError, DomainRunningError
+from vmsnap.errors import (
+    BusyError,
+    DatabaseError,
+    DomainNotFoundError,
+    DomainRunningError,
+    VmsnapError,
+)
 from vmsnap.model import Domain, DomainId, Operation, OperationId
 from vmsnap.ports import Ports
 
@@ -21,15 +27,24 @@ def recover_all(
     """Recover every domain of this host that has a journal or a fence.
 
     A domain that cannot be recovered now (busy, running, its journal lost) does not keep the others
-    from it; any other failure ends the run. A second run finds nothing to do. `lift_fences` lifts
-    also the fences whose journal is lost, whatever their machines are like then.
+    from it. Nor does any other failure, which is said at once; the first of them is raised in the
+    end. A second run finds nothing to do. `lift_fences` lifts also the fences whose journal is
+    lost, whatever their machines are like then.
     """
     waiting = list(ports.journals.pending())
     fenced = {item.id for item in ports.hypervisor.definitions() if item.is_fenced}
     waiting += sorted(fenced - set(waiting))
     if dry_run:
         return tuple(_preview(ports, domain_id) for domain_id in waiting)
-    results = (_recover(ports, domain_id, lift_fences=lift_fences) for domain_id in waiting)
+    results, failures = [], []
+    for domain_id in waiting:
+        try:
+            results.append(_recover(ports, domain_id, lift_fences=lift_fences))
+        except VmsnapError as error:
+            ports.reporter.warn(f"domain '{domain_id}' is not recovered yet: {error.message}")
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return tuple(result for result in results if result is not None)
 
 

@@ -6,6 +6,7 @@ from vmsnap.engine.capture import capture, verdict_on, witnesses_of
 from vmsnap.engine.changing import changing, preview_operation, require_changeable
 from vmsnap.engine.find import find_domain_id, pick_resource
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
+from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.names import generated_name
 from vmsnap.engine.placing import plan_placing
@@ -150,7 +151,7 @@ def _require_content(ports: Ports, resource: Resource, backup: Backup) -> None:
         ports.catalog.content(backup.digest)
     except ContentError as error:
         message = f"backup '{resource.name}', {backup.type.value}: {error.message}"
-        hint = f"vmsnap backup verify {resource.domain_name}"
+        hint = f"vmsnap backup verify {operands(resource.domain_name)}"
         raise NotAvailableError(message, hint=hint) from error
 
 
