@@ -39,24 +39,24 @@ def begin():
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "status", "code"),
     [
-        ("group", "list"),
-        ("backup", "list"),
-        ("recover",),
-        ("recover", "--dry-run"),
-        ("snapshot", "create", NAME),
-        ("backup", "create", NAME),
-        ("undo", NAME),
+        (("group", "list"), 10, "database_unusable"),
+        (("backup", "list"), 10, "database_unusable"),
+        (("recover", "--dry-run"), 10, "database_unusable"),
+        (("snapshot", "create", NAME), 10, "database_unusable"),
+        (("backup", "create", NAME), 10, "database_unusable"),
+        (("recover",), 22, "database"),
+        (("undo", NAME), 22, "database"),
     ],
 )
 def test_a_missing_database_that_a_journal_names_is_no_empty_one(
-    words, vmsnap, host, database, begin
+    words, status, code, vmsnap, host, database, begin
 ):
     """A list that says "no groups yet" would hide that all of them are lost."""
     begin(f"sqlite:///{database}")
-    run = vmsnap(*words, "--json", status=10)
-    assert (run.code, run.changed) == ("database_unusable", False)
+    run = vmsnap(*words, "--json", status=status)
+    assert (run.code, run.changed) == (code, False)
     (error,) = run.document["errors"]
     assert f"'sqlite:///{database}' is missing" in error["message"]
     assert "domain 'mail'" in error["message"]

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from vmsnap.config import Settings
-from vmsnap.errors import DatabaseUnusableError
+from vmsnap.errors import DatabaseError, DatabaseUnusableError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.hypervisor import LibvirtHypervisor
@@ -122,6 +122,18 @@ def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
 
 
 def _open_catalog(
+    settings: Settings, need: Need, journals: FolderJournals
+) -> SqlCatalog | EmptyCatalog:
+    try:
+        return _open_what_is_there(settings, need, journals)
+    except DatabaseUnusableError as error:
+        if need is not Need.WRITE or not journals.pending():
+            raise
+        # What was interrupted waits for its database: a failure, not a wrong setting.
+        raise DatabaseError(error.message, hint=error.hint) from error
+
+
+def _open_what_is_there(
     settings: Settings, need: Need, journals: FolderJournals
 ) -> SqlCatalog | EmptyCatalog:
     shown = _shown_if_missing(settings) if need is not Need.READ else None
