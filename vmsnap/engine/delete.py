@@ -140,6 +140,11 @@ def _merge_step(target: str, merge: Merge) -> MergeLayers:
         layer_path=merge.layer.path,
         victim=victim.path if victim is not None and victim.is_disposable else None,
         stands_on=merge.stands_on,
+        intact=tuple(
+            node.id
+            for node in (merge.layer, merge.child)
+            if node is not None and not node.is_changed
+        ),
     )
 
 

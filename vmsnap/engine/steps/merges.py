@@ -1,7 +1,6 @@
 """Steps of a delete, all behind its commit: merge or drop layers, then end the groups."""
 
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +40,8 @@ class MergeLayers:
     domain's definition and the catalog say decides what is still to be done, so that a repeated run
     neither commits an old child over newer data nor forgets one. `stands_on` (path, format) is what
     the child stands on after a pull. `victim` is the file that goes, None if vmsnap did not make
-    it.
+    it. `intact` are those of the two layers that were as recorded when this was planned: what
+    differs later was written by a merge that did not end.
     """
 
     kind: ClassVar[str] = "merge_layers"
@@ -53,6 +53,7 @@ class MergeLayers:
     layer_path: Path
     victim: Path | None
     stands_on: tuple[Path, str] | None
+    intact: tuple[LayerId, ...] = ()
 
     def do(self, run: Run) -> JsonObject | None:
         """Merge, or say why not; what was begun beyond taking back is finished or raises."""
@@ -62,7 +63,6 @@ class MergeLayers:
         if run.is_interrupted and not self._has_moved(run):
             return {fact: ["interrupted", "interrupted before it was merged"]}
         run.ports.reporter.step(f"disk {self.target}: {self.action.value} {self.layer_path.name}")
-        intact = self._intact(run)
         try:
             self._merge(run)
         except DomainRunningError:
@@ -70,7 +70,7 @@ class MergeLayers:
         except BaseException as error:  # a signal, too, leaves files that were written to
             if self._has_moved(run):
                 raise
-            _refreeze(run, intact)
+            self._refreeze(run)
             if not isinstance(error, UndoneError | RefusedError) or error.code == "database":
                 raise
             log.warning("disk %s: %s", self.target, error.message)
@@ -96,6 +96,8 @@ class MergeLayers:
             _unlink(run, self.victim)
         except ImageError as error:
             log.warning("disk %s: %s", self.target, error.message)
+            if _is_gone(run, self.victim):
+                return None
             run.ports.catalog.apply(CatalogChange(layers=(self._left_over(run, self.victim),)))
             return {fact: [error.code, error.message]}
         return None
@@ -114,33 +116,40 @@ class MergeLayers:
             is_active=False,
         )
 
-    def _intact(self, run: Run) -> tuple[Layer, ...]:
-        """Name the layers of this merge whose files are as recorded."""
-        ids = (self.layer_id, self.child_id)
-        return tuple(
-            layer
+    def _refreeze(self, run: Run) -> None:
+        """Record files anew that this wrote to before it failed: other groups read the same."""
+        images = run.ports.images
+        changed = tuple(
+            replace(layer, facts=facts)
             for layer in _layers(run).values()
-            if layer.id in ids
+            if layer.id in self.intact
             and layer.facts is not None
-            and layer.facts == run.ports.images.facts(layer.path)
+            and (facts := images.facts(layer.path)) is not None
+            and facts != layer.facts
         )
+        run.ports.catalog.apply(CatalogChange(layers=changed))
 
     def _has_moved(self, run: Run) -> bool:
         """Tell whether something stands on the merged layer already, so that rows must follow."""
         if self._moved in run.facts:
             return True
-        child = _layers(run).get(self.child_id) if self.child_id is not None else None
+        layers = _layers(run)
+        child = layers.get(self.child_id) if self.child_id is not None else None
         if child is None:
             return False
-        if self.action is Action.COMMIT:
-            domain = look_if_defined(run)
-            in_use = domain.active_paths.get(self.target) if domain is not None else None
-            return child.is_active and is_same(in_use, self.layer_path)
-        backing, _ = self.stands_on or (None, None)
-        with suppress(ImageError):
-            found = run.ports.images.info(child.path, child.format).backing_path
-            return is_same(found, backing) or found is backing is None
-        return False
+        if self.action is not Action.COMMIT:
+            backing, _ = self.stands_on or (None, None)
+            return _stands_on(run, child, backing)
+        if not child.is_active:
+            # Headers are changed only behind the commit, so one is enough.
+            return any(
+                _stands_on(run, layer, self.layer_path)
+                for layer in layers.values()
+                if layer.parent_id == child.id
+            )
+        domain = look_if_defined(run)
+        in_use = domain.active_paths.get(self.target) if domain is not None else None
+        return is_same(in_use, self.layer_path)
 
     @property
     def _moved(self) -> str:
@@ -275,20 +284,24 @@ def _fenced(run: Run) -> Domain:
     return look(run)
 
 
-def _refreeze(run: Run, layers: Sequence[Layer]) -> None:
-    """Record files anew that a merge wrote to before it failed: other groups read the same."""
-    images = run.ports.images
-    changed = tuple(
-        replace(layer, facts=facts)
-        for layer in layers
-        if (facts := images.facts(layer.path)) is not None and facts != layer.facts
-    )
-    run.ports.catalog.apply(CatalogChange(layers=changed))
-
-
 def _refrozen(run: Run, layer: Layer) -> Layer:
     """Record a frozen layer's file anew after vmsnap itself changed its header."""
     return replace(layer, facts=None if layer.is_active else run.ports.images.facts(layer.path))
+
+
+def _stands_on(run: Run, layer: Layer, backing: Path | None) -> bool:
+    with suppress(ImageError):
+        found = run.ports.images.info(layer.path, layer.format).backing_path
+        return is_same(found, backing) or found is backing is None
+    return False
+
+
+def _is_gone(run: Run, path: Path) -> bool:
+    """Tell whether an unlink took effect although it failed (only the sync of its folder did)."""
+    with suppress(ImageError):
+        # Unlike exists(), this does not take what cannot be looked at for missing.
+        return run.ports.images.facts(path) is None
+    return False
 
 
 def _point_to(run: Run, target: str, layer: Layer) -> None:
