@@ -3,7 +3,8 @@
 import pytest
 
 from vmsnap.engine import delete, revert
-from vmsnap.engine.results import DeleteResult, MergeResult, RevertRequest
+from vmsnap.engine.requests import RevertRequest
+from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.errors import NotAvailableError
 from vmsnap.model import HostFileType
 

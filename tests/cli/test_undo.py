@@ -1,7 +1,7 @@
 """The verb undo."""
 
 from vmsnap.engine import undo
-from vmsnap.engine.results import UndoRequest
+from vmsnap.engine.requests import UndoRequest
 from vmsnap.errors import UndoRefusedError
 
 NAME = "vmsnap-test-web"

@@ -1,5 +1,6 @@
 """Where the hypervisor contract runs: the fake, and the libvirtd of a private host."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from fakes.hypervisor import FakeHypervisor
 from vmsnap.errors import LibvirtError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.model import DomainId
-from vmsnap.ports import Hypervisor
+from vmsnap.ports import Hypervisor, LiveMerge, MergeKind
 
 URI = "qemu:///system"
 DISK = """
@@ -69,12 +70,25 @@ def make_image(path: Path, base: Path | None = None) -> Path:
     return path
 
 
+def chain_of(path: Path) -> tuple[Path, ...]:
+    """Return an image and all that it stands on, topmost first."""
+    command = ("qemu-img", "info", "-U", "--backing-chain", "--output=json", str(path))
+    return tuple(Path(image["filename"]) for image in json.loads(run(*command)))
+
+
 def run(*command: str) -> str:
     """Run a program of the host; raises LibvirtError with what it says if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise LibvirtError(done.stderr.strip())
     return done.stdout
+
+
+def merge_into(bed: "Bed", domain_id: DomainId, base: Path) -> None:
+    """Merge the active layer of vda into `base`."""
+    top = bed.hypervisor.domain(domain_id).active_paths["vda"]
+    order = LiveMerge(MergeKind.COMMIT_ACTIVE, "vda", top, base)
+    bed.hypervisor.merge_live(domain_id, order, lambda _done, _total: None)
 
 
 class Bed(Protocol):
@@ -99,7 +113,7 @@ class FakeBed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.definitions = XmlDefinitions.for_uri(URI)
-        self.hypervisor = FakeHypervisor(self.definitions)
+        self.hypervisor = FakeHypervisor(self.definitions, chain_of=chain_of)
         self.start = self.hypervisor.start
         self.stop = self.hypervisor.stop
         self.suspend = self.hypervisor.suspend

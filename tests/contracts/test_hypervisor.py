@@ -11,6 +11,7 @@ from contracts.hypervisor_beds import (
     disk_xml,
     domain_xml,
     make_image,
+    merge_into,
     name_of,
     new_id,
     volume_xml,
@@ -242,7 +243,7 @@ def test_a_merge_on_a_running_domain_ends_on_the_base_and_leaves_no_chain(bed, d
     bed.start(domain_id)
     bed.hypervisor.switch_disks(domain_id, overlays(bed, "vda", "vdb"))
     base = bed.folder / "vda.qcow2"
-    bed.hypervisor.commit_active(domain_id, "vda", base)
+    merge_into(bed, domain_id, base)
     domain = bed.hypervisor.domain(domain_id)
     assert domain.active_paths["vda"] == base
     assert domain.active_paths["vdb"] == bed.folder / "vdb.vmsnap-1.qcow2"
@@ -256,7 +257,7 @@ def test_a_merge_that_is_done_can_be_asked_for_again(bed, domain_id):
     bed.start(domain_id)
     bed.hypervisor.switch_disks(domain_id, overlays(bed, "vda"))
     for _ in range(2):
-        bed.hypervisor.commit_active(domain_id, "vda", bed.folder / "vda.qcow2")
+        merge_into(bed, domain_id, bed.folder / "vda.qcow2")
     assert inactive_paths(bed, domain_id)["vda"] == bed.folder / "vda.qcow2"
 
 
@@ -264,7 +265,7 @@ def test_nothing_is_merged_on_a_domain_that_is_off(bed, domain_id):
     made = overlays(bed, "vda")
     bed.hypervisor.switch_disks(domain_id, made)
     with pytest.raises(LibvirtError, match="cannot merge disk 'vda'"):
-        bed.hypervisor.commit_active(domain_id, "vda", bed.folder / "vda.qcow2")
+        merge_into(bed, domain_id, bed.folder / "vda.qcow2")
     assert inactive_paths(bed, domain_id)["vda"] == made["vda"]
 
 

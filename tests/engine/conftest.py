@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from contracts.hypervisor_beds import chain_of
 from fakes.hypervisor import HOST_ID, FakeHypervisor
+from fakes.watcher import FakeWatcher
 
 from vmsnap.engine.create import create_group
 from vmsnap.engine.delete import delete_groups
-from vmsnap.engine.results import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.requests import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.host.domain_xml import XmlDefinitions
@@ -56,10 +58,15 @@ class Clock:
 
     def __init__(self):
         self.time = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+        self.elapsed = 0.0
 
     def now(self):
         self.time += timedelta(seconds=1)
         return self.time
+
+    def ticks(self):
+        self.elapsed += 0.001
+        return self.elapsed
 
     def new_id(self):
         return str(uuid.uuid4())
@@ -265,7 +272,7 @@ def ports(tmp_path, empty_database):
     definitions = XmlDefinitions(folder / "nvram", folder / "swtpm")
     locks = FileLocks(state)
     yield Ports(
-        hypervisor=FakeHypervisor(definitions),
+        hypervisor=FakeHypervisor(definitions, chain_of=chain_of),
         definitions=definitions,
         images=QemuImages(locks.inherited_fds),
         host_files=LocalHostFiles(),
@@ -274,6 +281,7 @@ def ports(tmp_path, empty_database):
         locks=locks,
         reporter=Reporter(),
         clock=Clock(),
+        watcher=FakeWatcher(),
     )
     catalog.close()
 

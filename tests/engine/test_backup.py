@@ -13,7 +13,7 @@ from vmsnap.engine.backup import (
     show_backup,
     verify_backups,
 )
-from vmsnap.engine.results import CreateRequest
+from vmsnap.engine.requests import CreateRequest
 from vmsnap.errors import (
     BackupNotFoundError,
     DatabaseError,

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from vmsnap.engine.delete import delete_groups
-from vmsnap.engine.results import DeleteRequest
+from vmsnap.engine.requests import DeleteRequest
 from vmsnap.errors import (
     DomainNotFoundError,
     DomainRunningError,

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from vmsnap.engine.backup import create_backup
-from vmsnap.engine.results import CreateRequest
+from vmsnap.engine.requests import CreateRequest
 from vmsnap.errors import DomainRunningError, GroupNotFoundError, InUseError, StateError
 
 KIB = 1024

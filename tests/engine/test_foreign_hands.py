@@ -4,7 +4,7 @@ import pytest
 
 from vmsnap.engine.check import check_groups
 from vmsnap.engine.delete import delete_groups
-from vmsnap.engine.results import DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.requests import DeleteRequest, RevertRequest, UndoRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import NotAvailableError, StateError

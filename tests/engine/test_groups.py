@@ -5,7 +5,7 @@ import hashlib
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.capture import capture
 from vmsnap.engine.groups import BackupPlan, GroupPlan, draft_backup, draft_group, taken_names
-from vmsnap.engine.results import CreateRequest
+from vmsnap.engine.requests import CreateRequest
 from vmsnap.model import GroupKind, GroupState, LeftOutDisk, ResourceKind
 
 

@@ -12,14 +12,14 @@ import pytest
 from vmsnap.engine.backup import create_backup, delete_backup
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.recover import recover_all
-from vmsnap.engine.restore import restore_backup
-from vmsnap.engine.results import (
+from vmsnap.engine.requests import (
     CreateRequest,
     DeleteRequest,
     RestoreRequest,
     RevertRequest,
     UndoRequest,
 )
+from vmsnap.engine.restore import restore_backup
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import LeftChangedError, VmsnapError

@@ -4,7 +4,7 @@ import pytest
 
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.placing import plan_placing
-from vmsnap.engine.results import CreateRequest
+from vmsnap.engine.requests import CreateRequest
 from vmsnap.engine.steps.host_files import DiscardHostFile, StageHostFile, Swap, SwapHostFile
 from vmsnap.errors import NotAvailableError
 from vmsnap.model import HostFileType

@@ -8,8 +8,8 @@ from fakes.failing import Failing, raising
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.listing import show_group
 from vmsnap.engine.recover import recover_all
+from vmsnap.engine.requests import CreateRequest, RestoreRequest
 from vmsnap.engine.restore import restore_backup
-from vmsnap.engine.results import CreateRequest, RestoreRequest
 from vmsnap.errors import DatabaseError, DomainRunningError, StateError, VmsnapError
 from vmsnap.model import GroupState
 from vmsnap.store.opening import open_catalog
@@ -202,10 +202,10 @@ def test_a_database_that_does_not_answer_changes_nothing(world, changed, kill):
 # --- a domain that was started --------------------------------------------------------------------
 
 
-def merge(active, base):
+def merge(order):
     """What libvirt's active commit does."""
-    subprocess.run(["qemu-img", "commit", "-q", "-d", "-f", "qcow2", active], check=True)
-    assert base.exists()
+    subprocess.run(["qemu-img", "commit", "-q", "-d", "-f", "qcow2", order.top], check=True)
+    assert order.base.exists()
 
 
 def test_a_create_is_taken_back_from_a_running_machine(world, changed, kill):

@@ -8,8 +8,8 @@ import pytest
 from fakes.failing import Failing, raising
 
 from vmsnap.engine.backup import create_backup
+from vmsnap.engine.requests import CreateRequest, RestoreRequest
 from vmsnap.engine.restore import restore_backup
-from vmsnap.engine.results import CreateRequest, RestoreRequest
 from vmsnap.errors import (
     BackupNotFoundError,
     DomainRunningError,

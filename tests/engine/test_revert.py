@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from vmsnap.engine.results import RevertRequest
+from vmsnap.engine.requests import RevertRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.model import Capture, GroupKind, HostFileType
 

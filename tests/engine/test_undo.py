@@ -3,8 +3,8 @@
 import pytest
 
 from vmsnap.engine.backup import create_backup, delete_backup
+from vmsnap.engine.requests import CreateRequest, RestoreRequest
 from vmsnap.engine.restore import restore_backup
-from vmsnap.engine.results import CreateRequest, RestoreRequest
 from vmsnap.errors import DomainRunningError, NotAvailableError, StateError, UndoRefusedError
 from vmsnap.model import GroupKind, ResourceKind
 
@@ -236,7 +236,7 @@ def test_the_definition_that_a_revert_replaced_comes_back(world):
 
 def test_a_rename_since_the_revert_survives(world, present):
     """H58."""
-    from vmsnap.engine.results import UndoRequest
+    from vmsnap.engine.requests import UndoRequest
     from vmsnap.engine.undo import undo_last
 
     del present["paths"]

@@ -25,7 +25,7 @@ from vmsnap.model import (
     DomainSummary,
     HostId,
 )
-from vmsnap.ports import Definitions
+from vmsnap.ports import Definitions, LiveMerge, MergeKind, Progress
 
 HOST_ID = HostId("11111111-2222-4333-8444-555555555555")
 INACTIVE = (DomainState.SHUT_OFF,)
@@ -43,6 +43,9 @@ class FakeDomain:
     block_jobs: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     foreign_snapshots: tuple[str, ...] = ()
+    live_chains: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    has_agent: bool = False
+    is_frozen: bool = False
 
 
 @dataclass
@@ -59,15 +62,16 @@ class Hook:
 class FakeHypervisor:
     """The Hypervisor port in memory.
 
-    `file_exists` says which files there are, for starting and switching; `calls` lists the
-    methods called, in order, with what they were about. `on_merge` is what `commit_active` does to
-    the images, with the active file and the base.
+    `file_exists` says which files there are, for starting and switching; `chain_of` which files
+    QEMU opens for a disk, topmost first. `calls` lists the methods called, in order, with what they
+    were about. `on_merge` is what a block job does to the images.
     """
 
     reader: Definitions
     host: HostId = HOST_ID
     file_exists: Callable[[Path], bool] = Path.exists
-    on_merge: Callable[[Path, Path], None] = lambda _active, _base: None
+    chain_of: Callable[[Path], tuple[Path, ...]] = lambda path: (path,)
+    on_merge: Callable[[LiveMerge], None] = lambda _order: None
     depth: int = 200
     secrets: set[str] = field(default_factory=set)
     volumes: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class FakeHypervisor:
 
     def start(self, domain_id: DomainId) -> None:
         """Start a domain as virsh would: from its saved image if it has one."""
+        self._enter("start", domain_id)
         machine = self._machine(domain_id)
         if machine.state not in INACTIVE:
             raise LibvirtError("libvirt cannot start the domain: Domain is already active")
@@ -119,22 +124,32 @@ class FakeHypervisor:
                     f"Cannot access storage file '{path}': No such file or directory"
                 )
         machine.live_xml, machine.saved_xml = xml, None
+        machine.live_chains = {
+            disk.target: self.chain_of(disk.path)
+            for disk in self.reader.parse(xml).disks
+            if disk.path is not None
+        }
         machine.state = DomainState.RUNNING
 
     def stop(self, domain_id: DomainId) -> None:
         """Pull the plug."""
         machine = self._machine(domain_id)
         machine.state, machine.live_xml = DomainState.SHUT_OFF, None
+        machine.live_chains, machine.is_frozen = {}, False
         if not machine.is_persistent:
             del self.machines[domain_id]
 
     def suspend(self, domain_id: DomainId) -> None:
         """Pause a running domain."""
+        self._enter("suspend", domain_id)
         self._active(domain_id).state = DomainState.PAUSED
+        self._run_hooks("suspend", "after")
 
     def resume(self, domain_id: DomainId) -> None:
         """Let a paused domain run."""
+        self._enter("resume", domain_id)
         self._active(domain_id).state = DomainState.RUNNING
+        self._run_hooks("resume", "after")
 
     def save(self, domain_id: DomainId) -> None:
         """Write a managed-save image and stop the domain."""
@@ -178,6 +193,9 @@ class FakeHypervisor:
             xml=machine.xml,
             definition=definition,
             active_paths={disk.target: disk.path for disk in self._current(machine) if disk.path},
+            chains=dict(machine.live_chains),
+            live=self.reader.parse(machine.live_xml) if machine.live_xml is not None else None,
+            has_agent=machine.has_agent and machine.live_xml is not None,
             block_jobs=machine.block_jobs,
             checkpoints=machine.checkpoints,
             foreign_snapshots=machine.foreign_snapshots,
@@ -215,9 +233,9 @@ class FakeHypervisor:
             self.machines[definition.id] = FakeDomain(xml)
         self._run_hooks("define", "after")
 
-    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> None:
+    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> float:
         if not overlays:
-            return
+            return 0.0
         self._enter("switch_disks", domain_id, *sorted(overlays))
         machine = self._machine(domain_id)
         known = {disk.target for disk in self._current(machine)}
@@ -241,24 +259,48 @@ class FakeHypervisor:
         if len(overlays) == 1:
             self._run_hooks("switch_disks", "middle")
         self._run_hooks("switch_disks", "after")
+        return 25.0
 
-    def commit_active(self, domain_id: DomainId, target: str, base: Path) -> None:
-        self._enter("commit_active", domain_id, target)
+    def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
+        self._enter("freeze", domain_id, str(timeout_seconds))
+        machine = self._active(domain_id)
+        if not machine.has_agent:
+            raise LibvirtError("libvirt cannot freeze: QEMU guest agent is not connected")
+        machine.is_frozen = True
+        self._run_hooks("freeze", "after")
+
+    def thaw(self, domain_id: DomainId) -> None:
+        self._enter("thaw", domain_id)
+        self._active(domain_id).is_frozen = False
+        self._run_hooks("thaw", "after")
+
+    def shut_down(self, domain_id: DomainId) -> None:
+        self._enter("shut_down", domain_id)
+        self._active(domain_id)
+        self.stop(domain_id)
+
+    def merge_live(self, domain_id: DomainId, order: LiveMerge, progress: Progress) -> None:
+        self._enter("merge_live", domain_id, order.target, order.kind.value)
         machine = self._machine(domain_id)
-        active = {disk.target: disk.path for disk in self._current(machine)}.get(target)
-        if active != base:
-            if machine.live_xml is None:
-                raise LibvirtError(f"libvirt cannot merge disk '{target}': domain is not running")
-            if active is None:
-                raise LibvirtError(f"libvirt cannot merge disk '{target}': no such disk")
-            self._run_hooks("commit_active", "middle")
-            self.on_merge(active, base)
+        if machine.live_xml is None:
+            message = f"libvirt cannot merge disk '{order.target}': domain is not running"
+            raise LibvirtError(message)
+        chain = machine.live_chains[order.target]
+        after = _after_merge(chain, order)
+        if after != chain:
+            self._run_hooks("merge_live", "middle")
+            progress(1, 2)
+            self.on_merge(order)
+            progress(2, 2)
             # The fake does not read images; a file named .qcow2 is one.
-            source = {target: (base, "qcow2" if base.suffix != ".raw" else "raw")}
+            top = after[0]
+            source = {order.target: (top, "qcow2" if top.suffix != ".raw" else "raw")}
+            assert machine.live_xml is not None
             machine.live_xml = self.reader.with_sources(machine.live_xml, source)
             machine.xml = self.reader.with_sources(machine.xml, source)
+            machine.live_chains[order.target] = after
         machine.xml = self.reader.with_sources(machine.xml, {})
-        self._run_hooks("commit_active", "after")
+        self._run_hooks("merge_live", "after")
 
     def remove_managed_save(self, domain_id: DomainId) -> None:
         self._enter("remove_managed_save", domain_id)
@@ -322,12 +364,26 @@ class FakeHypervisor:
 
     def _switch(self, machine: FakeDomain, target: str, overlay: Path) -> None:
         source = {target: (overlay, "qcow2")}
+        if machine.live_xml is not None:
+            machine.live_chains[target] = (overlay, *machine.live_chains.get(target, ()))
         if machine.live_xml is None:
             machine.xml = self.reader.with_sources(machine.xml, source)
             return
         before = machine.xml
         machine.live_xml = self.reader.with_sources(machine.live_xml, source)
         machine.xml = _with_backing(self.reader.with_sources(before, source), before, target)
+
+
+def _after_merge(chain: tuple[Path, ...], order: LiveMerge) -> tuple[Path, ...]:
+    """Return the chain that a block job leaves; one that did its work already changes nothing."""
+    if order.base is not None and order.base not in chain:
+        raise LibvirtError(f"libvirt cannot merge disk '{order.target}': no '{order.base}' in it")
+    below = chain[chain.index(order.base) :] if order.base is not None else ()
+    if order.kind is MergeKind.PULL:
+        return (chain[0], *below)
+    if order.top not in chain:
+        return chain
+    return (*chain[: chain.index(order.top)], *below)
 
 
 def _with_backing(xml: str, before: str, target: str) -> str:

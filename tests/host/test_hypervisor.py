@@ -15,6 +15,7 @@ from contracts.hypervisor_beds import (
     disk_xml,
     domain_xml,
     make_image,
+    merge_into,
     name_of,
     new_id,
     run,
@@ -238,7 +239,7 @@ def test_a_live_merge_moves_the_data_into_the_base(bed):
     bed.hypervisor.define(domain_xml(domain_id, disk_xml(base, "vda")))
     bed.hypervisor.switch_disks(domain_id, {"vda": overlay})
     bed.start(domain_id)
-    bed.hypervisor.commit_active(domain_id, "vda", base)
+    merge_into(bed, domain_id, base)
     bed.stop(domain_id)
     assert "failed" not in run("qemu-io", "-c", "read -P 0x5a 64k 64k", str(base))
 
@@ -257,7 +258,7 @@ def test_jobs_and_checkpoints_of_others_are_seen_and_left_alone(bed):
     assert domain.checkpoints == ("check1",)
     assert domain.block_jobs == ("block copy on vda",)
     with pytest.raises(LibvirtError, match="another file"):
-        bed.hypervisor.commit_active(domain_id, "vda", base)
+        merge_into(bed, domain_id, base)
     assert bed.hypervisor.domain(domain_id).block_jobs == ("block copy on vda",)
     bed.virsh("blockjob", domain_id, "vda", "--abort")
     bed.virsh("checkpoint-delete", domain_id, "check1")
@@ -274,7 +275,7 @@ def test_a_merge_that_an_interrupted_run_left_is_taken_over(bed):
     bed.hypervisor.switch_disks(domain_id, {"vda": overlay})
     bed.virsh("blockcommit", domain_id, "vda", "--active")
     assert bed.hypervisor.domain(domain_id).block_jobs == ("active block commit on vda",)
-    bed.hypervisor.commit_active(domain_id, "vda", base)
+    merge_into(bed, domain_id, base)
     domain = bed.hypervisor.domain(domain_id)
     assert (domain.active_paths["vda"], domain.block_jobs) == (base, ())
 
@@ -287,7 +288,7 @@ def test_a_transient_domain_is_listed_and_not_made_persistent_by_a_merge(bed):
     file.write_text(domain_xml(domain_id, disk_xml(base, "vda")))
     bed.virsh("create", str(file))
     bed.hypervisor.switch_disks(domain_id, {"vda": make_image(bed.folder / "o.qcow2", base)})
-    bed.hypervisor.commit_active(domain_id, "vda", base)
+    merge_into(bed, domain_id, base)
     assert not bed.hypervisor.domain(domain_id).is_persistent
     assert domain_id in {definition.id for definition in bed.hypervisor.definitions()}
 

@@ -56,7 +56,7 @@ def create(
 ) -> Answer:
     """Capture a domain's NVRAM and TPM state, without its disks."""
     from vmsnap.engine.backup import create_backup
-    from vmsnap.engine.results import CreateRequest
+    from vmsnap.engine.requests import CreateRequest
 
     session: Session = context.obj
     request = CreateRequest(
@@ -167,8 +167,8 @@ def restore(
 
     The disks stay as they are. What the host files are now is kept first: `vmsnap undo` goes back.
     """
+    from vmsnap.engine.requests import RestoreRequest
     from vmsnap.engine.restore import restore_backup
-    from vmsnap.engine.results import RestoreRequest
 
     session: Session = context.obj
     types = host_file_types(only)

@@ -21,7 +21,8 @@ from vmsnap.cli.session import Session
 from vmsnap.cli.text import NOTHING
 
 if TYPE_CHECKING:
-    from vmsnap.engine.results import DeleteResult, RevertRequest, RevertResult
+    from vmsnap.engine.requests import RevertRequest
+    from vmsnap.engine.results import DeleteResult, RevertResult
 
 _REVERT = epilog(
     "vmsnap group revert web1 before-upgrade",
@@ -72,7 +73,7 @@ def revert(
     Disks, NVRAM, TPM state and definition become what they were. What they are now is kept first,
     as a safety group: `vmsnap undo` goes back to it.
     """
-    from vmsnap.engine.results import RevertRequest
+    from vmsnap.engine.requests import RevertRequest
     from vmsnap.engine.revert import revert_group
 
     session: Session = context.obj
@@ -138,7 +139,7 @@ def delete(
     Every other group and what the domain reads now keep their exact content.
     """
     from vmsnap.engine.delete import delete_groups
-    from vmsnap.engine.results import DeleteRequest
+    from vmsnap.engine.requests import DeleteRequest
 
     session: Session = context.obj
     request = DeleteRequest(with_children=children, dry_run=dry_run)
@@ -171,7 +172,7 @@ def _ask_delete(
     session: Session, domain: str, groups: tuple[str, ...], *, with_children: bool
 ) -> tuple[str, ...]:
     from vmsnap.engine.delete import delete_groups
-    from vmsnap.engine.results import DeleteRequest
+    from vmsnap.engine.requests import DeleteRequest
 
     flags = ["--children"] if with_children else []
     require_terminal(pasteable("group delete", domain, *groups, options=(*flags, "--yes")))

@@ -50,7 +50,7 @@ def create(
     """
     from vmsnap.cli.render_group import created
     from vmsnap.engine.create import create_group
-    from vmsnap.engine.results import CreateRequest
+    from vmsnap.engine.requests import CreateRequest
 
     session: Session = context.obj
     request = CreateRequest(

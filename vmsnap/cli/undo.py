@@ -26,7 +26,7 @@ def undo(
     dry_run: DryRun = False,
 ) -> Answer:
     """Take the last revert or restore of a domain back."""
-    from vmsnap.engine.results import UndoRequest
+    from vmsnap.engine.requests import UndoRequest
     from vmsnap.engine.undo import undo_last
 
     session: Session = context.obj

@@ -1,6 +1,7 @@
 """Settings made into ports: the one place that knows every adapter; imported when first needed."""
 
 import shlex
+import time
 import uuid
 from datetime import UTC, datetime
 from enum import Enum
@@ -9,6 +10,7 @@ from pathlib import Path
 from vmsnap.config import Settings
 from vmsnap.errors import DatabaseError, DatabaseUnusableError
 from vmsnap.host.domain_xml import XmlDefinitions
+from vmsnap.host.guest_watcher import ProcessGuestWatcher
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.hypervisor import LibvirtHypervisor
 from vmsnap.host.images import QemuImages
@@ -38,6 +40,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the present time, aware, in UTC."""
         return datetime.now(UTC)
+
+    def ticks(self) -> float:
+        """Return seconds of a clock that only runs forward, for measuring."""
+        return time.monotonic()
 
     def new_id(self) -> str:
         """Return a new random UUID."""
@@ -93,6 +99,7 @@ class Wiring:
             locks=locks,
             reporter=reporter,
             clock=SystemClock(),
+            watcher=ProcessGuestWatcher(settings.connect_uri),
             wait_seconds=settings.wait_seconds,
         )
 

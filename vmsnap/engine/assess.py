@@ -9,6 +9,8 @@ from vmsnap.model import Definition, DiskDefinition, ImageInfo, NvramDefinition,
 from vmsnap.ports import Images
 
 IMAGE_FORMATS = ("qcow2", "raw")
+TPM_SOURCES = (None, "dir", "file")
+"""None is libvirt's own place, a directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ def assess_tpm(tpm: TpmDefinition | None) -> PartVerdict:
         return PartVerdict("tpm", is_taken=False, reason="the machine has none")
     if tpm.backend != "emulator":
         reason = f"a TPM of backend '{tpm.backend}' keeps its state elsewhere"
-    elif tpm.source_type is not None or tpm.path is None:
-        reason = "a TPM state with a <source> of its own cannot be captured"
+    elif tpm.source_type not in TPM_SOURCES or tpm.path is None:
+        reason = f"a TPM state with a <source> of type '{tpm.source_type}' cannot be captured"
     else:
         return PartVerdict("tpm", is_taken=True)
     return PartVerdict("tpm", is_taken=False, reason=reason, must_be_excluded=True)

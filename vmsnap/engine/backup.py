@@ -9,7 +9,8 @@ from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.names import check_name, generated_name
-from vmsnap.engine.results import BackupResult, BackupView, CreateRequest, VerifyResult
+from vmsnap.engine.requests import CreateRequest
+from vmsnap.engine.results import BackupResult, BackupView, VerifyResult
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.errors import ContentError, NameTakenError, StateError

@@ -16,6 +16,7 @@ from vmsnap.model import (
     Digest,
     HostFileType,
     ResourceId,
+    TpmDefinition,
 )
 from vmsnap.ports import HostFileReading, HostFileSpec, Ports
 
@@ -35,7 +36,7 @@ class Captured:
         """Return what proves later that the file has not moved; None if it was not looked at."""
         if self.spec is None or self.capture is Capture.SKIPPED:
             return None
-        return Witness(self.type, self.spec.path, self.signature)
+        return Witness(self.type, self.spec.path, self.signature, self.spec.is_file)
 
 
 def host_file_spec(definition: Definition, type_: HostFileType) -> HostFileSpec | None:
@@ -43,7 +44,8 @@ def host_file_spec(definition: Definition, type_: HostFileType) -> HostFileSpec 
     part = definition.nvram if type_ is HostFileType.NVRAM else definition.tpm
     if part is None or part.path is None or not verdict_on(definition, type_).is_taken:
         return None
-    return HostFileSpec(type_, part.path)
+    is_file = isinstance(part, TpmDefinition) and part.source_type == "file"
+    return HostFileSpec(type_, part.path, is_file)
 
 
 def verdict_on(definition: Definition, type_: HostFileType) -> PartVerdict:
@@ -117,5 +119,5 @@ def _capture(
 
 
 def _is_empty(type_: HostFileType, reading: HostFileReading) -> bool:
-    # A tar without members is all zeros. libvirt takes an empty TPM directory for none at all.
+    # A tar without members is all zeros. libvirt takes an empty TPM directory or file for none.
     return type_ is HostFileType.TPM and not any(reading.content)

@@ -20,7 +20,8 @@ from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.listing import group_views
 from vmsnap.engine.names import check_name, generated_name
-from vmsnap.engine.results import CreateRequest, CreateResult, GroupView
+from vmsnap.engine.requests import CreateRequest
+from vmsnap.engine.results import CreateResult, GroupView
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.overlays import MakeOverlay, SwitchDisks
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve

@@ -9,7 +9,8 @@ from vmsnap.engine.find import find_domain_id, pick_group
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
-from vmsnap.engine.results import DeleteRequest, DeleteResult, MergeResult
+from vmsnap.engine.requests import DeleteRequest
+from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve

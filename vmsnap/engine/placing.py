@@ -87,16 +87,20 @@ def _plan_captured(
         return
     if live is not None and live.digest != backup.digest:
         _require_kept(today, spec, live)
+    if not ports.host_files.fits(spec, ports.catalog.content(backup.digest)):
+        was, is_ = ("directory", "file") if spec.is_file else ("file", "directory")
+        message = f"the {type_.value} was kept of a {was}, but '{spec.path}' is to be a {is_}"
+        raise NotAvailableError(message, hint=f"--leave {type_.value} goes on without it")
     staged = staged_path(spec, token)
     identity = ports.host_files.identity(spec.path)
     how = Swap.PLACE if identity is None else Swap.EXCHANGE
     steps.before += [
-        StageHostFile(type_, spec.path, staged, backup.digest, backup.meta),
-        SwapHostFile(type_, spec.path, staged, how, backup.digest, identity),
+        StageHostFile(type_, spec.path, staged, backup.digest, backup.meta, spec.is_file),
+        SwapHostFile(type_, spec.path, staged, how, backup.digest, identity, spec.is_file),
     ]
     if identity is not None:
-        steps.behind.append(DiscardHostFile(type_, spec.path, staged))
-    steps.witnesses.append(Witness(type_, spec.path, live.signature if live else None))
+        steps.behind.append(DiscardHostFile(type_, spec.path, staged, spec.is_file))
+    steps.witnesses.append(_witness(spec, live))
     steps.changes.append(
         f"{type_.value}: '{spec.path}' "
         + ("is put back" if identity is not None else "is made again")
@@ -131,10 +135,16 @@ def _plan_absent(
         return
     live = ports.host_files.read(spec)
     staged = staged_path(spec, token)
-    steps.before.append(SwapHostFile(type_, spec.path, staged, Swap.SET_ASIDE, None, identity))
-    steps.behind.append(DiscardHostFile(type_, spec.path, staged))
-    steps.witnesses.append(Witness(type_, spec.path, live.signature if live else None))
+    steps.before.append(
+        SwapHostFile(type_, spec.path, staged, Swap.SET_ASIDE, None, identity, spec.is_file)
+    )
+    steps.behind.append(DiscardHostFile(type_, spec.path, staged, spec.is_file))
+    steps.witnesses.append(_witness(spec, live))
     steps.changes.append(f"{type_.value}: '{spec.path}' is removed: the machine had none")
+
+
+def _witness(spec: HostFileSpec, live: HostFileReading | None) -> Witness:
+    return Witness(spec.type, spec.path, live.signature if live else None, spec.is_file)
 
 
 def staged_path(spec: HostFileSpec, token: str) -> Path:

@@ -10,7 +10,8 @@ from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.names import generated_name
 from vmsnap.engine.placing import plan_placing
-from vmsnap.engine.results import BackupResult, BackupView, RestoreRequest
+from vmsnap.engine.requests import RestoreRequest
+from vmsnap.engine.results import BackupResult, BackupView
 from vmsnap.engine.returning import SAFETY_PREFIX
 from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.host_files import ConfirmUnchanged

@@ -1,4 +1,4 @@
-"""What the verbs are asked and what they answer: frozen values for `cli` to read in and print."""
+"""What the verbs answer: frozen values for `cli` to print."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,60 +14,6 @@ from vmsnap.model import (
     LeftOutDisk,
     Resource,
 )
-
-# --- what is asked -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CreateRequest:
-    """Options of `snapshot create` (and, without the disks' ones, of `backup create`)."""
-
-    name: str | None = None
-    description: str = ""
-    exclude: tuple[str, ...] = ()
-    without: frozenset[HostFileType] = frozenset()
-    replace: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RevertRequest:
-    """Options of `group revert`."""
-
-    with_safety: bool = True
-    keep_definition: bool = False
-    allow_disk_changes: bool = False
-    drop_managed_save: bool = False
-    leave: frozenset[HostFileType] = frozenset()
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRequest:
-    """Options of `backup restore`; `only` empty means every type that the backup has."""
-
-    only: frozenset[HostFileType] = frozenset()
-    with_safety: bool = True
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UndoRequest:
-    """Options of `undo`."""
-
-    force: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteRequest:
-    """Options of `group delete`."""
-
-    with_children: bool = False
-    dry_run: bool = False
-
-
-# --- what is answered --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.find import find_domain_id, find_group
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
-from vmsnap.engine.results import Reason, RevertRequest, RevertResult
+from vmsnap.engine.requests import RevertRequest
+from vmsnap.engine.results import Reason, RevertResult
 from vmsnap.engine.returning import Goal, Way, plan_way
 from vmsnap.errors import NotAvailableError, StateError
 from vmsnap.model import Domain, Group, Operation

@@ -1,7 +1,7 @@
 """The reading verbs on domains: what a machine is made of, and what a snapshot would take."""
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks, verdict_by_definition
-from vmsnap.engine.capture import verdict_on
+from vmsnap.engine.capture import host_file_spec, verdict_on
 from vmsnap.engine.find import find_domain
 from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
 from vmsnap.errors import DomainNotFoundError, HostFileError
@@ -41,7 +41,10 @@ def show_domain(ports: Ports, domain: str) -> DomainView:
     disks = tuple(
         _disk(found, assessed) for assessed in assess_disks(ports.images, found.definition)
     )
-    files = tuple(_measured(ports, _host_file(found, type_)) for type_ in HostFileType)
+    files = tuple(
+        _measured(ports, _host_file(found, type_), host_file_spec(found.definition, type_))
+        for type_ in HostFileType
+    )
     return DomainView(found, disks, files, _notes(found))
 
 
@@ -65,11 +68,11 @@ def _host_file(domain: Domain, type_: HostFileType) -> HostFileView:
     return HostFileView(type_, path, None, verdict_on(definition, type_))
 
 
-def _measured(ports: Ports, view: HostFileView) -> HostFileView:
-    if view.path is None or not view.verdict.is_taken:
+def _measured(ports: Ports, view: HostFileView, spec: HostFileSpec | None) -> HostFileView:
+    if spec is None:
         return view
     try:
-        reading = ports.host_files.read(HostFileSpec(view.type, view.path))
+        reading = ports.host_files.read(spec)
     except HostFileError as error:
         verdict = PartVerdict(
             view.type.value, is_taken=False, reason=error.message, must_be_excluded=True

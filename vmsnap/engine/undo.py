@@ -10,8 +10,9 @@ from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.requests import UndoRequest
 from vmsnap.engine.restore import plan_restore
-from vmsnap.engine.results import RevertResult, UndoRequest
+from vmsnap.engine.results import RevertResult
 from vmsnap.engine.returning import Goal, can_end, plan_way
 from vmsnap.engine.revert import require_available
 from vmsnap.errors import InUseError, UndoRefusedError

@@ -1,11 +1,11 @@
-"""Read what only a running libvirt says in XML: the host's UUID and the progress of a merge."""
+"""Read what only a running libvirt says in XML: the host's UUID, merges, chains, the agent."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from lxml import etree
 
-from vmsnap.host.domain_xml_parse import disk_elements, load
+from vmsnap.host.domain_xml_parse import disk_elements, load, source_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,28 @@ def mirror_of(xml: str, target: str) -> Mirror | None:
     source = mirror.find("source")
     path = None if source is None else source.get("file") or source.get("dev")
     return Mirror(Path(path) if path else None, mirror.get("ready") == "yes")
+
+
+def disk_chains(xml: str) -> dict[str, tuple[Path, ...]]:
+    """Return the files that QEMU has open for each disk, topmost first.
+
+    A part of a chain that is no file ends it.
+    """
+    found = {}
+    for target, disk in disk_elements(load(xml).getroot()).items():
+        chain: list[Path] = []
+        layer: etree._Element | None = disk
+        while layer is not None:
+            path = source_path(layer)
+            if path is None:
+                break
+            chain.append(path)
+            layer = layer.find("backingStore")
+        found[target] = tuple(chain)
+    return found
+
+
+def has_connected_agent(xml: str) -> bool:
+    """Tell whether a guest agent is connected to its channel."""
+    channel = "devices/channel/target[@name='org.qemu.guest_ga.0']"
+    return any(found.get("state") == "connected" for found in load(xml).getroot().iterfind(channel))

@@ -6,7 +6,7 @@ import pytest
 
 from vmsnap.engine.delete import _plan, _steps
 from vmsnap.engine.layers import Action
-from vmsnap.engine.results import DeleteRequest
+from vmsnap.engine.requests import DeleteRequest
 from vmsnap.engine.steps.definition import Fence
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
 from vmsnap.errors import DomainRunningError

@@ -39,7 +39,7 @@ def changing_calls() -> list[tuple[type, str]]:
         FolderJournals: ("start", "append", "remove"),
         SqlCatalog: ("reserve", "discard", "commit", "was_committed", "apply", "finish"),
         LibvirtHypervisor: (
-            *("define", "switch_disks", "commit_active"),
+            *("define", "switch_disks", "merge_live"),
             *("remove_managed_save", "redefine_managed_save"),
         ),
         QemuImages: ("create_overlay", "commit", "rebase", "set_backing", "remove_overlay"),

@@ -19,6 +19,12 @@ class Witness:
     type: HostFileType
     path: Path
     signature: str | None
+    is_file: bool = False
+
+    @property
+    def spec(self) -> HostFileSpec:
+        """Which host file it is."""
+        return HostFileSpec(self.type, self.path, self.is_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class ConfirmUnchanged:
         """Compare all of them again."""
         require_off(run)
         for witness in self.host_files:
-            reading = run.ports.host_files.read(HostFileSpec(witness.type, witness.path))
+            reading = run.ports.host_files.read(witness.spec)
             if (reading.signature if reading else None) != witness.signature:
                 message = f"'{witness.path}' changed in the meantime"
                 raise HostFileChangedError(message, hint="run the command again")
@@ -75,11 +81,12 @@ class StageHostFile:
     staged: Path
     digest: Digest
     meta: FileMeta
+    is_file: bool = False
 
     def do(self, run: Run) -> JsonObject | None:
         """Write it; tell its inode, by which the undo knows which of the two it is."""
         content = run.ports.catalog.content(self.digest)
-        spec = HostFileSpec(self.type, self.path)
+        spec = HostFileSpec(self.type, self.path, self.is_file)
         identity = run.ports.host_files.stage(spec, self.staged, content, self.meta)
         return {f"staged:{self.type.value}": [identity.device, identity.inode]}
 
@@ -92,7 +99,8 @@ class StageHostFile:
         if staged is not None and not _is_same(found, staged):
             message = f"'{self.staged}' is not what vmsnap staged"
             raise HostFileError(message)
-        run.ports.host_files.discard(HostFileSpec(self.type, self.path), self.staged)
+        spec = HostFileSpec(self.type, self.path, self.is_file)
+        run.ports.host_files.discard(spec, self.staged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ class SwapHostFile:
     how: Swap
     digest: Digest | None
     live: FileIdentity | None
+    is_file: bool = False
 
     def do(self, run: Run) -> JsonObject | None:
         """Swap, then read back what is live now."""
@@ -122,7 +131,7 @@ class SwapHostFile:
             files.rename(self.staged, self.path)
         else:
             files.rename(self.path, self.staged)
-        reading = files.read(HostFileSpec(self.type, self.path))
+        reading = files.read(HostFileSpec(self.type, self.path, self.is_file))
         if (reading.digest if reading else None) != self.digest:
             message = f"'{self.path}' does not read as what was written"
             raise ContentError(message)
@@ -153,7 +162,7 @@ class SwapHostFile:
                 return
             # A start that failed on the fence has made a new NVRAM from its template.
             files.exchange(self.staged, self.path)
-        files.discard(HostFileSpec(self.type, self.path), self.staged)
+        files.discard(HostFileSpec(self.type, self.path, self.is_file), self.staged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +174,12 @@ class DiscardHostFile:
     type: HostFileType
     path: Path
     staged: Path
+    is_file: bool = False
 
     def do(self, run: Run) -> JsonObject | None:
         """Remove it if it is there."""
-        run.ports.host_files.discard(HostFileSpec(self.type, self.path), self.staged)
+        spec = HostFileSpec(self.type, self.path, self.is_file)
+        run.ports.host_files.discard(spec, self.staged)
         return None
 
     def undo(self, run: Run) -> None:

@@ -13,6 +13,7 @@ from vmsnap.engine.paths import is_among, is_same
 from vmsnap.engine.steps.look import look, look_if_defined
 from vmsnap.errors import DomainRunningError, ImageError, ImageExistsError, InUseError, LibvirtError
 from vmsnap.model import Domain, DomainState, JsonObject
+from vmsnap.ports import LiveMerge, MergeKind
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,11 @@ class SwitchDisks:
         for target in switched:
             overlay = self.overlays[target]
             if is_same(domain.active_paths.get(target), overlay):
-                run.ports.hypervisor.commit_active(domain.id, target, self.bases[target][0])
+                run.ports.hypervisor.merge_live(
+                    domain.id,
+                    LiveMerge(MergeKind.COMMIT_ACTIVE, target, overlay, self.bases[target][0]),
+                    lambda _done, _total: None,
+                )
                 run.facts[f"merged:{overlay}"] = True
 
 

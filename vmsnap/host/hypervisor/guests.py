@@ -1,0 +1,58 @@
+"""What a running guest is told: to stand still, to go on, to shut down."""
+
+import libvirt
+
+from vmsnap.errors import LibvirtError
+from vmsnap.host.hypervisor.link import Handle, Link, on
+from vmsnap.model import DomainId
+
+
+class Guests:
+    """The part of the Hypervisor port that acts on the guest as a whole."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def suspend(self, domain_id: DomainId) -> None:
+        """Stop the processors of a running domain."""
+        self._link.change("suspend the domain", on(domain_id, lambda domain: domain.suspend()))
+
+    def resume(self, domain_id: DomainId) -> None:
+        """Let a paused domain run; one that runs already is fine."""
+
+        def resume(domain: Handle) -> None:
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+
+        self._link.change("resume the domain", on(domain_id, resume))
+
+    def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
+        """Freeze the guest's file systems through its agent, within a time limit."""
+
+        def freeze(domain: Handle) -> None:
+            # libvirt waits for ever for a freeze unless it is told otherwise.
+            domain.agentSetResponseTimeout(timeout_seconds, 0)
+            try:
+                domain.fsFreeze()
+            finally:
+                default = libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK
+                domain.agentSetResponseTimeout(default, 0)
+
+        self._link.change("freeze the guest's file systems", on(domain_id, freeze))
+
+    def thaw(self, domain_id: DomainId) -> None:
+        """Thaw the guest's file systems; nothing happens to those that are not frozen."""
+        self._link.change("thaw the guest's file systems", on(domain_id, lambda d: d.fsThaw()))
+
+    def start(self, domain_id: DomainId) -> None:
+        """Start a domain."""
+        self._link.change("start the domain", on(domain_id, lambda domain: domain.create()))
+
+    def shut_down(self, domain_id: DomainId) -> None:
+        """Ask the guest to shut down; do not wait for it."""
+
+        def shut_down(domain: Handle) -> None:
+            if domain.shutdown() != 0:
+                raise LibvirtError("libvirt cannot ask the guest to shut down")
+
+        self._link.change("shut the domain down", on(domain_id, shut_down))

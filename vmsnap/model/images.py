@@ -1,0 +1,55 @@
+"""Image files, and the layers that they are in the tree of a disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmsnap.model.ids import Digest, DomainId, HostId, LayerId
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What qemu-img says of one image file; paths are absolute and resolved, sizes in bytes.
+
+    `cluster_bytes` is None for formats without clusters.
+    """
+
+    path: Path
+    format: str
+    virtual_size_bytes: int
+    allocated_bytes: int
+    backing_path: Path | None = None
+    backing_format: str | None = None
+    is_encrypted: bool = False
+    has_data_file: bool = False
+    internal_snapshots: int = 0
+    cluster_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFacts:
+    """What is recorded of a layer's file when it is frozen, so that a later change is seen."""
+
+    size_bytes: int
+    mtime_ns: int
+    header_digest: Digest
+    """SHA-256 of the first 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One image file in the tree of a disk, at or above the first snapshot.
+
+    What lies below the first snapshot (templates) is no layer of vmsnap's and has no row.
+    `facts` is None while the layer is active or has never been frozen.
+    """
+
+    id: LayerId
+    host_id: HostId
+    domain_id: DomainId
+    target: str
+    path: Path
+    format: str
+    parent_id: LayerId | None
+    is_made_by_vmsnap: bool
+    is_active: bool
+    facts: FrozenFacts | None = None

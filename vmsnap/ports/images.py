@@ -1,0 +1,57 @@
+"""Disk image files."""
+
+from pathlib import Path
+from typing import Protocol
+
+from vmsnap.model import FrozenFacts, ImageInfo
+
+
+class Images(Protocol):
+    """Disk image files. Failures, and no end in time, are ImageError; nothing is ever probed.
+
+    Processes that write inherit the domain's lock, because they outlive a kill -9 of their parent.
+    """
+
+    def info(self, path: Path, format_: str | None = None) -> ImageInfo:
+        """Describe one image (not its chain). A missing file is an ImageError."""
+
+    def chain(self, path: Path, format_: str | None = None) -> tuple[ImageInfo, ...]:
+        """Describe an image and all that it stands on, topmost first. Read without locks."""
+
+    def facts(self, path: Path) -> FrozenFacts | None:
+        """Take a file's size, mtime and header digest; None if the file is missing."""
+
+    def exists(self, path: Path) -> bool:
+        """Tell whether there is a directory entry of that name, whatever it is."""
+
+    def allocated_bytes(self, path: Path) -> int:
+        """Return how much disk space the file takes; 0 if it is missing."""
+
+    def free_bytes(self, folder: Path) -> int:
+        """Return how much more the folder's file system can take."""
+
+    def create_overlay(self, path: Path, backing: Path, backing_format: str) -> None:
+        """Make a qcow2 overlay with explicit backing format, mode 0600 and its backing's owner.
+
+        Never overwrites: ImageExistsError if the name is there already. Synced to disk, the folder
+        too. After any other failure nothing, or an unfinished file of that name, is left.
+        """
+
+    def commit(self, child: Path, parent: Path, *, child_format: str, parent_format: str) -> None:
+        """Write the child's data into its direct parent, which grows to the child's size.
+
+        Can be repeated; the child stays valid and unchanged. Leaked clusters are mended.
+        """
+
+    def rebase(self, path: Path, backing: Path | None, backing_format: str | None) -> None:
+        """Pull what the current backing holds into `path`, then stand it on `backing`.
+
+        With None the image stands alone afterwards. What `path` reads does not change. Can be
+        repeated; if the header names `backing` already, nothing is done.
+        """
+
+    def set_backing(self, path: Path, backing: Path, backing_format: str) -> None:
+        """Change the backing file's name in the header only: its content is known to be equal."""
+
+    def remove_overlay(self, path: Path) -> None:
+        """Unlink a file that vmsnap made; a missing file is fine; the folder is synced."""
