@@ -100,6 +100,12 @@ def test_an_nvram_file_of_any_format_and_place_is_taken(format_):
     assert assess_nvram(NvramDefinition("file", Path("/elsewhere/x"), format_)).is_taken
 
 
+@pytest.mark.parametrize("source_type", ["dir", "file"])
+def test_a_tpm_with_a_place_of_its_own_is_taken(source_type):
+    """H21."""
+    assert assess_tpm(TpmDefinition("emulator", "2.0", Path("/x"), source_type)).is_taken
+
+
 @pytest.mark.parametrize("version", ["1.2", "2.0"])
 def test_an_emulated_tpm_is_taken(version):
     assert assess_tpm(TpmDefinition("emulator", version, Path("/x"))).is_taken
@@ -110,8 +116,7 @@ def test_an_emulated_tpm_is_taken(version):
     [
         TpmDefinition("passthrough", "2.0", None),
         TpmDefinition("external", "2.0", None),
-        TpmDefinition("emulator", "2.0", Path("/x"), source_type="file"),
-        TpmDefinition("emulator", "2.0", Path("/x"), source_type="dir"),
+        TpmDefinition("emulator", "2.0", Path("/x"), source_type="block"),
     ],
     ids=str,
 )

@@ -147,6 +147,16 @@ def tpm(tmp_path):
     return HostFileSpec(HostFileType.TPM, path)
 
 
-@pytest.fixture(params=["nvram", "tpm"])
+@pytest.fixture
+def tpm_file(tmp_path):
+    path = tmp_path / "state" / "web.tpm"
+    path.parent.mkdir()
+    path.write_bytes(b"swtpm's linear form" * 700)
+    path.chmod(0o640)
+    os.chown(path, 1234, 2345)
+    return HostFileSpec(HostFileType.TPM, path, is_file=True)
+
+
+@pytest.fixture(params=["nvram", "tpm", "tpm_file"])
 def spec(request):
     return request.getfixturevalue(request.param)

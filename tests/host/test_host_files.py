@@ -9,8 +9,8 @@ import pytest
 
 from vmsnap.errors import ContentError, HostFileError
 from vmsnap.host import tpm_directories
-from vmsnap.model import FileMeta, HostFileType
-from vmsnap.ports import FileIdentity, HostFileSpec
+from vmsnap.model import FileMeta
+from vmsnap.ports import FileIdentity
 
 
 def beside(spec, name="staged"):
@@ -93,16 +93,40 @@ def test_a_missing_nvram_folder_is_not_made(host_files, nvram):
         host_files.stage(lost, beside(lost), b"x", FileMeta(uid=0, gid=0, mode=0o600))
 
 
-def test_a_damaged_archive_is_refused_before_anything_is_written(host_files, tpm):
+@pytest.mark.parametrize("damage", ["no archive", "one byte"])
+def test_a_damaged_archive_is_refused_before_anything_is_written(host_files, tpm, damage):
     """H49: a damaged archive."""
+    content = bytearray(host_files.read(tpm).content)
+    content[10] ^= 1
     other = replace(tpm, path=tpm.path.parent.parent / "other-uuid" / "tpm2")
     meta = FileMeta(uid=0, gid=0, mode=0o700)
     before = tree(tpm.path.parent.parent)
 
     with pytest.raises(ContentError):
-        host_files.stage(other, beside(other), b"no archive", meta)
+        damaged = b"no archive" if damage == "no archive" else bytes(content)
+        host_files.stage(other, beside(other), damaged, meta)
 
     assert tree(tpm.path.parent.parent) == before
+
+
+def test_a_tpm_that_was_kept_of_a_directory_never_becomes_a_file_nor_the_reverse(
+    host_files, tpm, tpm_file
+):
+    """H21: swtpm's two forms of the same state."""
+    for one, other in ((tpm, tpm_file), (tpm_file, tpm)):
+        kept = host_files.read(one)
+        assert host_files.fits(one, kept.content)
+        assert not host_files.fits(other, kept.content)
+        with pytest.raises(ContentError, match=other.path.name):
+            host_files.stage(other, beside(other), kept.content, kept.meta)
+        assert not beside(other).exists()
+
+
+def test_an_empty_tpm_directory_is_no_file(host_files, tpm, tpm_file):
+    for path in tpm.path.iterdir():
+        path.unlink()
+    empty = host_files.read(tpm).content
+    assert (host_files.fits(tpm, empty), host_files.fits(tpm_file, empty)) == (True, False)
 
 
 def test_damaged_attributes_are_refused_before_anything_is_written(host_files, nvram):
@@ -117,7 +141,7 @@ def test_damaged_attributes_are_refused_before_anything_is_written(host_files, n
 def test_a_full_disk_leaves_nothing_half_written(host_files, spec, small_disk):
     """H31, H38: disk full while a file is written."""
     reading = host_files.read(spec)
-    full = HostFileSpec(spec.type, small_disk / "folder" / "live")
+    full = replace(spec, path=small_disk / "folder" / "live")
     full.path.parent.mkdir()
     (small_disk / "ballast").write_bytes(b"x" * 124 * 1024)
 
@@ -193,7 +217,7 @@ def test_rename_gives_a_new_name(host_files, spec):
 
 def test_rename_never_replaces(host_files, spec):
     """H38: nothing that is there is overwritten."""
-    if spec.type is HostFileType.TPM:
+    if spec.is_directory:
         beside(spec).mkdir()  # plain rename(2) would replace an empty directory
     else:
         beside(spec).write_bytes(b"")

@@ -12,7 +12,7 @@ from vmsnap.host.os_errors import translated
 from vmsnap.host.regular_files import read_regular, write_regular
 from vmsnap.host.renames import exchange_names, rename_without_replacing
 from vmsnap.host.safe_paths import opened_folder_of, opened_parent_of, status_of
-from vmsnap.host.tpm_archive import unpack
+from vmsnap.host.tpm_archive import MAX_TOTAL_BYTES, is_archive, unpack
 from vmsnap.host.tpm_directories import read_directory, remove_directory, write_directory
 from vmsnap.model import Digest, FileMeta, HostFileType
 from vmsnap.ports import FileIdentity, HostFileReading, HostFileSpec
@@ -33,7 +33,8 @@ class LocalHostFiles:
     def read(self, spec: HostFileSpec) -> HostFileReading | None:
         """Read a whole host file; None if it, or a folder above it, does not exist.
 
-        The content of a TPM directory is its canonical archive; swtpm's `.lock` is left out.
+        The content of a TPM directory is its canonical archive; swtpm's `.lock` is left out. That
+        of a file is its bytes.
         """
         with translated(HostFileError, f"read '{spec.path}'"):
             try:
@@ -41,6 +42,13 @@ class LocalHostFiles:
                     return _read(spec, folder)
             except FileNotFoundError:
                 return None
+
+    def fits(self, spec: HostFileSpec, content: bytes) -> bool:
+        """Tell whether a content is of the form that the host file has: a directory's or a file's.
+
+        swtpm writes its state in another form into a file than into a directory.
+        """
+        return spec.type is not HostFileType.TPM or is_archive(content) == spec.is_directory
 
     def identity(self, path: Path) -> FileIdentity | None:
         """Return the inode at `path`, a link not followed; None if there is none."""
@@ -57,13 +65,16 @@ class LocalHostFiles:
     ) -> FileIdentity:
         """Write `content` whole to the new name `staged` in the same folder as `spec.path`.
 
-        With owner, mode and extended attributes; synced, the folder too. A missing TPM parent
-        directory is made (0711). What a former attempt left under `staged` is replaced. Raises
-        ContentError, before anything is written, if what was kept is damaged; HostFileError, and
-        what was written is then removed where that is possible.
+        With owner, mode and extended attributes; synced, the folder too. The missing parent of a
+        TPM directory is made (0711). What a former attempt left under `staged` is replaced. Raises
+        ContentError, before anything is written, if what was kept is damaged or does not fit;
+        HostFileError, and what was written is then removed where that is possible.
         """
         _require_beside(spec, staged)
-        files = unpack(content) if spec.type is HostFileType.TPM else None
+        if not self.fits(spec, content):
+            message = f"what was kept cannot become '{spec.path}'"
+            raise ContentError(message)
+        files = unpack(content) if spec.is_directory else None
         _require_readable(meta)
         with translated(HostFileError, f"write '{staged}'"):
             if files is not None:
@@ -107,10 +118,11 @@ class LocalHostFiles:
 
 
 def _read(spec: HostFileSpec, folder: int) -> HostFileReading:
-    if spec.type is HostFileType.TPM:
+    if spec.is_directory:
         directory = read_directory(folder, spec.path.name, spec.path)
         return _reading(directory.archive, directory.meta, directory.marks)
-    file = read_regular(folder, spec.path.name, shown=spec.path, limit_bytes=MAX_NVRAM_BYTES)
+    limit = MAX_NVRAM_BYTES if spec.type is HostFileType.NVRAM else MAX_TOTAL_BYTES
+    file = read_regular(folder, spec.path.name, shown=spec.path, limit_bytes=limit)
     marks = (spec.path.name, len(file.data), file.mtime_ns, file.ctime_ns)
     return _reading(file.data, file.meta, (marks,))
 

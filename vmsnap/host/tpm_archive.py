@@ -19,6 +19,9 @@ MAX_FILES = 64
 MAX_TOTAL_BYTES = 16 * 1024 * 1024
 MAX_NAME_BYTES = 100
 MAX_ATTRIBUTES_BYTES = 64 * 1024
+MAGIC = b"ustar\x0000"
+MAGIC_AT = 257
+END_BYTES = 2 * BLOCK_BYTES
 LARGEST_OCTAL_ID = 0o7777777
 """Larger owners do not fit into the header and get a record."""
 
@@ -44,7 +47,13 @@ def pack(files: Sequence[ArchivedFile]) -> bytes:
     """
     _require_within_limits(files)
     ordered = sorted(files, key=lambda file: os.fsencode(file.name))
-    return b"".join(_member(file) for file in ordered) + bytes(2 * BLOCK_BYTES)
+    return b"".join(_member(file) for file in ordered) + bytes(END_BYTES)
+
+
+def is_archive(content: bytes) -> bool:
+    """Tell whether a content is an archive, damaged or not; one without files is all zeros."""
+    magic = content[MAGIC_AT : MAGIC_AT + len(MAGIC)]
+    return magic == MAGIC or content == bytes(END_BYTES)
 
 
 def unpack(archive: bytes) -> tuple[ArchivedFile, ...]:
@@ -106,7 +115,7 @@ def _header(name: bytes, size_bytes: int, meta: FileMeta, kind: bytes) -> bytes:
         b" " * 8,  # the checksum, counted as blanks
         kind,
         bytes(100),  # the link's target
-        b"ustar\x0000",
+        MAGIC,
         bytes(64),  # the owner's names
         _octal(0, 8) * 2,  # device numbers
     )
