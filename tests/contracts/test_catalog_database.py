@@ -41,6 +41,7 @@ LOOK_UPS = (
     "SELECT * FROM pending WHERE domain_uuid = 'x'",
     "SELECT * FROM pending_content WHERE sha256 = 'x'",
     "SELECT * FROM pending_content WHERE operation_uuid = 'x'",
+    "SELECT * FROM history WHERE domain_uuid = 'x' ORDER BY started_at",
 )
 
 

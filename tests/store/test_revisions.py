@@ -13,13 +13,14 @@ from vmsnap.store import migrations, schema
 from vmsnap.store.opening import database_status, open_catalog, upgrade_database
 
 RECORD = DomainRecord(HostId("h"), DomainId("d"), "web1")
+LAST = schema.REVISIONS[-1]
 
-SECOND = """
+NEXT = """
 from alembic import op
 from sqlalchemy import Column, Integer
 
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{last}"
 
 def upgrade():
     op.add_column("domain", Column("rank", Integer))
@@ -36,12 +37,12 @@ def old(made, url):
 
 
 def add_revision(tmp_path, monkeypatch, more="pass"):
-    """Make this program one that works with a second revision."""
+    """Make this program one that works with one revision more."""
     folder = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, folder)
-    (folder / "versions" / "v0002_second.py").write_text(SECOND.format(more=more))
+    (folder / "versions" / "vnext.py").write_text(NEXT.format(last=LAST, more=more))
     monkeypatch.setattr(schema, "MIGRATIONS", str(folder))
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "next"))
 
 
 def copies(path):
@@ -52,11 +53,11 @@ def test_an_older_schema_says_what_to_type(old, url, tmp_path, monkeypatch):
     """H52: nothing is upgraded in passing."""
     add_revision(tmp_path, monkeypatch)
     for create in (False, True):
-        with pytest.raises(SchemaError, match="older schema '0001'") as caught:
+        with pytest.raises(SchemaError, match=f"older schema '{LAST}'") as caught:
             open_catalog(url, create=create)
         assert caught.value.hint == "vmsnap db upgrade"
     status = database_status(url)
-    assert (status.revision, status.expected, status.is_current) == ("0001", "0002", False)
+    assert (status.revision, status.expected, status.is_current) == (LAST, "next", False)
 
 
 def test_an_upgrade_copies_the_file_first_and_keeps_the_rows(old, url, tmp_path, monkeypatch):

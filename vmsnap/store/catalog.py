@@ -13,6 +13,7 @@ from vmsnap.model import (
     DomainId,
     DomainRecord,
     Group,
+    HistoryEntry,
     HostId,
     Layer,
     Operation,
@@ -21,7 +22,7 @@ from vmsnap.model import (
     Snapshot,
 )
 from vmsnap.ports import Draft
-from vmsnap.store import changes, reservations
+from vmsnap.store import changes, history, reservations
 from vmsnap.store.contents import get_content
 from vmsnap.store.database import Database
 from vmsnap.store.revisions import read_status
@@ -147,6 +148,19 @@ class SqlCatalog:
         )
         return outcome == changes.COMMITTED
 
+    def add_history(self, entry: HistoryEntry) -> None:
+        """Record how an operation ended, in place of an earlier entry of the same operation.
+
+        Of each domain only the last entries are kept: history.KEPT of them.
+        """
+        self._database.write(lambda connection: history.add(connection, entry))
+
+    def history(
+        self, host_id: HostId | None = None, domain_id: DomainId | None = None
+    ) -> tuple[HistoryEntry, ...]:
+        """Return how operations ended, oldest first."""
+        return self._database.read(lambda connection: history.read(connection, host_id, domain_id))
+
     def apply(self, change: CatalogChange) -> None:
         """Apply a change that follows a commit; repeating it changes nothing more."""
         self._database.write(lambda connection: changes.apply(connection, change))
@@ -169,6 +183,11 @@ def groups_statement(scope: Scope) -> Select[tuple[object, ...]]:
             snapshot_group.c.parent_uuid,
             snapshot_group.c.definition_sha256,
             snapshot_group.c.left_out,
+            snapshot_group.c.proof,
+            snapshot_group.c.domain_state,
+            snapshot_group.c.stood_still_ms,
+            snapshot_group.c.is_quiesced,
+            snapshot_group.c.frozen_ms,
         )
         .join(snapshot_group, snapshot_group.c.resource_uuid == resource.c.uuid)
         .where(*scope)

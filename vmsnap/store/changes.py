@@ -10,7 +10,7 @@ from vmsnap.model import CatalogChange, DomainRecord, GroupState, Layer, Operati
 from vmsnap.store.contents import remove_unused_contents
 from vmsnap.store.removal import remove_resources
 from vmsnap.store.reservations import take_names
-from vmsnap.store.rows import Row, domain_row, layer_row
+from vmsnap.store.rows import Row, domain_row, instant_row, layer_row
 from vmsnap.store.schema import (
     domain,
     layer,
@@ -76,6 +76,14 @@ def apply(connection: Connection, change: CatalogChange) -> None:
         connection.execute(delete(layer).where(layer.c.uuid.in_(change.removed_layers)))
     if change.record is not None:
         _put_record(connection, change.record)
+    for group_id, instant in change.instants.items():
+        connection.execute(
+            update(snapshot_group)
+            .where(snapshot_group.c.resource_uuid == group_id)
+            .values(instant_row(instant))
+        )
+    if change.removed_record is not None:
+        _remove_record(connection, change.removed_record)
 
 
 def _require_drafts(connection: Connection, change: CatalogChange) -> None:
@@ -139,3 +147,9 @@ def _put_record(connection: Connection, record: DomainRecord) -> None:
     )
     if not connection.execute(statement.values(row)).rowcount:
         connection.execute(insert(domain), row)
+
+
+def _remove_record(connection: Connection, record: DomainRecord) -> None:
+    connection.execute(
+        delete(domain).where(domain.c.host_uuid == record.host_id, domain.c.uuid == record.id)
+    )

@@ -10,6 +10,7 @@ from vmsnap.model import (
     DomainId,
     DomainRecord,
     Group,
+    HistoryEntry,
     HostId,
     Layer,
     Operation,
@@ -90,6 +91,18 @@ class EmptyCatalog:
         """Raise DatabaseError: without the database nobody knows."""
         del operation_id
         raise self._missing()
+
+    def add_history(self, entry: HistoryEntry) -> None:
+        """Raise DatabaseError."""
+        del entry
+        raise self._missing()
+
+    def history(
+        self, host_id: HostId | None = None, domain_id: DomainId | None = None
+    ) -> tuple[HistoryEntry, ...]:
+        """Return nothing."""
+        del host_id, domain_id
+        return ()
 
     def apply(self, change: CatalogChange) -> None:
         """Raise DatabaseError."""

@@ -14,18 +14,23 @@ from vmsnap.model import (
     Digest,
     DomainId,
     DomainRecord,
+    DomainState,
     FileMeta,
     FrozenFacts,
     Group,
     GroupKind,
     GroupState,
+    HistoryEntry,
     HostFileType,
     HostId,
+    Instant,
     Layer,
     LayerId,
     LeftOutDisk,
     Operation,
     OperationId,
+    Outcome,
+    Proof,
     Resource,
     ResourceId,
     ResourceKind,
@@ -71,6 +76,18 @@ def group_row(group: Group) -> Row:
         "parent_uuid": group.parent_id,
         "definition_sha256": group.definition_digest,
         "left_out": json.dumps(left_out, ensure_ascii=False),
+        **instant_row(group.instant),
+    }
+
+
+def instant_row(instant: Instant | None) -> Row:
+    """Return the columns of a group that hold its instant: all NULL where it is not known."""
+    return {
+        "proof": None if instant is None else instant.proof.value,
+        "domain_state": None if instant is None else instant.domain_state.value,
+        "stood_still_ms": None if instant is None else instant.stood_still_ms,
+        "is_quiesced": None if instant is None else instant.is_quiesced,
+        "frozen_ms": None if instant is None else instant.frozen_ms,
     }
 
 
@@ -147,6 +164,19 @@ def pending_row(operation: Operation) -> Row:
     }
 
 
+def history_row(entry: HistoryEntry) -> Row:
+    """Return the row of an operation that ended."""
+    return {
+        **pending_row(entry.operation),
+        "subject": entry.operation.subject,
+        "user_name": entry.operation.user,
+        "ended_at": entry.ended_at,
+        "outcome": entry.outcome.value,
+        "code": entry.code,
+        "is_recovered": entry.is_recovered,
+    }
+
+
 # --- from rows ---------------------------------------------------------------------------------
 
 
@@ -214,6 +244,19 @@ def read_group(
         definition_digest=Digest(row["definition_sha256"]),
         snapshots=tuple(snapshots.get(row["uuid"], ())),
         left_out=tuple(LeftOutDisk(target, reason) for target, reason in left_out),
+        instant=_read_instant(row),
+    )
+
+
+def _read_instant(row: RowMapping) -> Instant | None:
+    if row["proof"] is None:
+        return None
+    return Instant(
+        proof=Proof(row["proof"]),
+        domain_state=DomainState(row["domain_state"]),
+        stood_still_ms=row["stood_still_ms"],
+        is_quiesced=row["is_quiesced"],
+        frozen_ms=row["frozen_ms"],
     )
 
 
@@ -244,6 +287,26 @@ def read_domain(row: RowMapping) -> DomainRecord:
         name=row["name"],
         current_id=row["current_uuid"],
         safety_id=row["safety_uuid"],
+    )
+
+
+def read_history(row: RowMapping) -> HistoryEntry:
+    """Read how an operation ended."""
+    return HistoryEntry(
+        operation=Operation(
+            id=OperationId(row["uuid"]),
+            verb=row["verb"],
+            host_id=HostId(row["host_uuid"]),
+            domain_id=DomainId(row["domain_uuid"]),
+            domain_name=row["domain_name"],
+            started_at=row["started_at"],
+            subject=row["subject"],
+            user=row["user_name"],
+        ),
+        ended_at=row["ended_at"],
+        outcome=Outcome(row["outcome"]),
+        code=row["code"],
+        is_recovered=row["is_recovered"],
     )
 
 

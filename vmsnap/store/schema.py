@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMTEXT, TEXT, VARCHAR
 from sqlalchemy.engine import Dialect
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that migrations/ can make, oldest first; the last is the one that is worked with.
 Kept here so that alembic is imported only to make or upgrade a database."""
 
@@ -137,6 +138,12 @@ snapshot_group = Table(
         nullable=False,
     ),
     Column("left_out", long_text, nullable=False),
+    # The instant: all NULL for a group that is not ready yet, or older than schema 0002.
+    Column("proof", word),
+    Column("domain_state", word),
+    Column("stood_still_ms", Double),
+    Column("is_quiesced", Boolean),
+    Column("frozen_ms", Double),
     Index("ix_group_parent", "parent_uuid"),
     Index("ix_group_definition", "definition_sha256"),
 )
@@ -251,6 +258,24 @@ pending_content = Table(
         primary_key=True,
     ),
     Index("ix_pending_content", "sha256"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("uuid", identifier, primary_key=True),
+    Column("host_uuid", identifier, nullable=False),
+    Column("domain_uuid", identifier, nullable=False),
+    Column("domain_name", path_text, nullable=False),
+    Column("verb", short_text, nullable=False),
+    Column("subject", path_text, nullable=False),
+    Column("user_name", path_text, nullable=False),
+    Column("started_at", utc_time, nullable=False),
+    Column("ended_at", utc_time, nullable=False),
+    Column("outcome", word, nullable=False),
+    Column("code", short_text),
+    Column("is_recovered", Boolean, nullable=False),
+    Index("ix_history_domain", "domain_uuid", "started_at"),
 )
 
 # One row: the random UUID that this database got when it was made.
