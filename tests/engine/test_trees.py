@@ -10,6 +10,7 @@ import pytest
 from engine.treebed.bed import Bed
 from engine.treebed.dice import Dice
 from engine.treebed.inspection import inspect_with_qemu
+from engine.treebed.trap import Trap
 
 STEPS = 13
 KIB = 1024
@@ -242,4 +243,70 @@ def test_undo_keeps_what_it_cannot_bring_back_when_a_disk_was_detached_since(bed
     bed.undo()
     assert "vda" in bed.model.groups[kept].disks
     bed.revert(kept)
+    finish(bed)
+
+
+# --- deletes that end early, and then again -----------------------------------------------------
+
+
+def test_an_unlink_that_takes_effect_and_fails_leaves_no_row(bed):
+    """H44: only the sync of the folder failed (seed 3063)."""
+    bed.create("one")
+    bed.write("vda", FULL)
+    bed.delete("one", trap=Trap(1, "error", True, method="remove_overlay"))
+    assert bed.model.groups == {}
+    finish(bed)
+
+
+@pytest.mark.parametrize("method", ["commit", "rebase"])
+def test_an_unlink_that_fails_is_left_to_the_next_delete(bed, method):
+    """H44: the row that is left names a file that is there."""
+    lone_layer_under_branches(bed, is_pulled=method == "rebase")
+    bed.delete("one", trap=Trap(1, "error", False, method="remove_overlay"))
+    finish(bed)
+
+
+def lone_layer_under_branches(bed, *, is_pulled):
+    """Make a group that is merged with one on which two others stand."""
+    bed.create("zero")
+    bed.write("vda", ("P", 0, 64 * KIB, 3))
+    bed.create("one")
+    for value, target in enumerate(("vda", "vdb"), 1):
+        if is_pulled:
+            bed.resize(target, 512 * KIB)
+        bed.write(target, ("P", 64 * KIB, 64 * KIB, value))
+    bed.create("two")
+    bed.write("vda", ("P", 128 * KIB, 64 * KIB, 9))
+    bed.create("three")
+    bed.revert("two")
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("number", "method", "failing"),
+    [
+        (1, "commit", "commit"),
+        (2, "commit", "commit"),
+        (1, "set_backing", "commit"),
+        (2, "set_backing", "set_backing"),
+        (1, "rebase", "rebase"),
+        (1, "qemu_img", "rebase"),
+        (2, "qemu_img", "rebase"),
+        (3, "qemu_img", "rebase"),
+        (3, "qemu_img", "qemu_img"),
+        (1, "remove_overlay", "remove_overlay"),
+    ],
+)
+def test_what_a_killed_merge_wrote_is_known_when_recover_fails(
+    bed, number, method, failing, is_after
+):
+    """H1, H44: its files are not taken for changed by somebody, nor its headers for wrong."""
+    lone_layer_under_branches(bed, is_pulled=failing in {"rebase", "qemu_img"})
+    recovery = Trap(1, "error", False, method=failing)
+    bed.delete("one", trap=Trap(number, "kill", is_after, recovery, method))
+    for name in ("two", "three"):
+        bed.revert(name)
+    if "one" in bed.model.groups:
+        bed.delete("one")
+    assert bed.branched == {"vda", "vdb"}
     finish(bed)

@@ -17,7 +17,7 @@ from lxml import etree
 
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.recover import recover_all
-from vmsnap.engine.results import DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.requests import DeleteRequest, RevertRequest, UndoRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import LeftChangedError, NotAvailableError, UndoRefusedError, VmsnapError
@@ -269,12 +269,12 @@ class Bed:
         except (EndedError, VmsnapError):
             assert trap.is_sprung
         if trap.is_sprung and trap.how == "kill":
-            if trap.recovers_at:
-                again = Trap(trap.recovers_at, "kill", trap.is_after)
+            if trap.recovery is not None:
+                ending = EndedError if trap.recovery.how == "kill" else VmsnapError
                 try:
-                    self._run(lambda ports: recover_all(ports, dry_run=False), again)
-                except EndedError:
-                    self.script[-1] += "  # recover was killed too"
+                    self._run(lambda ports: recover_all(ports, dry_run=False), trap.recovery)
+                except ending:
+                    self.script[-1] += "  # recover was ended too"
             recover_all(self.world.ports, dry_run=False)
         self.recover()
         has_changed = self.world.rows() != before
@@ -288,6 +288,7 @@ class Bed:
             with self.monkeypatch.context() as patch:
                 if trap.how == "kill":
                     patch.setattr("vmsnap.engine.journal._settle_after", _die)
+                    patch.setattr("vmsnap.host.image_pull._take_back", lambda *_: None)
                 do(trapped(self.world.ports, trap))
         finally:
             self.qemu.trap = None

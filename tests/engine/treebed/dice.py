@@ -137,4 +137,8 @@ class Dice:
         how = self.chance.choices(["error", "kill", "signal"], [2, 3, 1])[0]
         at = self.chance.randint(1, 24)
         recovers_at = self.chance.randint(1, 8) if self.chance.random() < 0.4 else 0
-        return Trap(at, how, self.chance.random() < 0.5, recovers_at if how == "kill" else 0)
+        is_after = self.chance.random() < 0.5
+        recovery = None
+        if how == "kill" and recovers_at:
+            recovery = Trap(recovers_at, ("kill", "error")[at % 2], is_after)
+        return Trap(at, how, is_after, recovery)

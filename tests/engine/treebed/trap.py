@@ -36,17 +36,23 @@ class Trap:
     at: int
     how: str
     is_after: bool
-    recovers_at: int = 0
-    """For a kill: at which change the first try of recover is killed too (0: it is not)."""
+    recovery: "Trap | None" = None
+    """For a kill: what ends the first try of recover, by a kill or an error."""
+    method: str | None = None
+    """Count only the calls of this method of a port, or the writing commands of qemu_img."""
     count: int = 0
     is_sprung: bool = False
 
     def __repr__(self) -> str:
-        return f"Trap({self.at}, {self.how!r}, {self.is_after}, {self.recovers_at})"
+        again = f", recovery={self.recovery!r}" if self.recovery else ""
+        method = f", method={self.method!r}" if self.method else ""
+        return f"Trap({self.at}, {self.how!r}, {self.is_after}{again}{method})"
 
-    def around(self, error_class: type[VmsnapError], change: Callable[[], object]) -> object:
+    def around(
+        self, error_class: type[VmsnapError], change: Callable[[], object], method: str = ""
+    ) -> object:
         """Do a change, or end the run before or after it."""
-        if self.is_sprung:
+        if self.is_sprung or self.method not in (None, method):
             return change()
         self.count += 1
         if self.count < self.at:
@@ -68,7 +74,7 @@ class Trapped:
         if name not in self._methods:
             return found
         return lambda *args, **options: self._trap.around(
-            self._error_class, lambda: found(*args, **options)
+            self._error_class, lambda: found(*args, **options), name
         )
 
 
@@ -106,4 +112,4 @@ class QuickQemuImg(QemuImg):
         if self.trap is None:
             run()
         else:
-            self.trap.around(ImageError, run)
+            self.trap.around(ImageError, run, "qemu_img")

@@ -138,12 +138,12 @@ class MergeLayers:
         if child is None:
             return False
         if self.action is not Action.COMMIT:
-            backing, _ = self.stands_on or (None, None)
-            return _stands_on(run, child, backing)
+            # On neither of the two that are planned, it is in the middle of the way.
+            return _stands_on(run, child, self.layer_path) is False
         if not child.is_active:
             # Headers are changed only behind the commit, so one is enough.
             return any(
-                _stands_on(run, layer, self.layer_path)
+                _stands_on(run, layer, self.layer_path) is True
                 for layer in layers.values()
                 if layer.parent_id == child.id
             )
@@ -289,11 +289,11 @@ def _refrozen(run: Run, layer: Layer) -> Layer:
     return replace(layer, facts=None if layer.is_active else run.ports.images.facts(layer.path))
 
 
-def _stands_on(run: Run, layer: Layer, backing: Path | None) -> bool:
+def _stands_on(run: Run, layer: Layer, backing: Path) -> bool | None:
+    """Tell whether a layer's header names a backing file; None if it cannot be read."""
     with suppress(ImageError):
-        found = run.ports.images.info(layer.path, layer.format).backing_path
-        return is_same(found, backing) or found is backing is None
-    return False
+        return is_same(run.ports.images.info(layer.path, layer.format).backing_path, backing)
+    return None
 
 
 def _is_gone(run: Run, path: Path) -> bool:
