@@ -8,6 +8,7 @@ from vmsnap.errors import DatabaseError
 from vmsnap.model import (
     CatalogChange,
     DomainId,
+    DomainRecord,
     DomainState,
     GroupKind,
     GroupState,
@@ -113,6 +114,26 @@ def test_the_history_of_one_host_and_of_one_domain(catalog, samples):
     assert catalog.history(samples.host_id) == (mine, other)
     assert catalog.history(domain_id=samples.domain_id) == (mine, elsewhere)
     assert catalog.history(samples.host_id, samples.domain_id) == (mine,)
+
+
+def test_a_limited_history_has_the_last_entries(catalog, samples):
+    entries = tuple(entry(samples) for _ in range(4))
+    for ended in entries:
+        catalog.add_history(ended)
+    assert catalog.history(samples.host_id, limit=2) == entries[2:]
+    assert catalog.history(limit=9) == entries
+
+
+def test_a_purge_removes_the_record_of_its_domain_alone(catalog, samples):
+    """H2: that of another host and of another domain stay."""
+    mine = DomainRecord(samples.host_id, samples.domain_id, "web1")
+    theirs = dataclasses.replace(mine, host_id=OTHER_HOST)
+    other = dataclasses.replace(mine, id=OTHER_DOMAIN)
+    for record in (mine, theirs, other):
+        catalog.apply(CatalogChange(record=record))
+    for _ in range(2):
+        catalog.apply(CatalogChange(removed_record=mine))
+    assert set(catalog.records()) == {theirs, other}
 
 
 def test_what_recover_settled_replaces_what_was_left(catalog, samples):

@@ -104,9 +104,13 @@ class Catalog(Protocol):
         """Record how an operation ended, in place of an earlier entry of the same operation."""
 
     def history(
-        self, host_id: HostId | None = None, domain_id: DomainId | None = None
+        self,
+        host_id: HostId | None = None,
+        domain_id: DomainId | None = None,
+        *,
+        limit: int | None = None,
     ) -> tuple[HistoryEntry, ...]:
-        """Return how operations ended, oldest first."""
+        """Return how operations ended, oldest first; of more than `limit` the last ones."""
 
     def apply(self, change: CatalogChange) -> None:
         """Apply a change that follows a commit; repeating it changes nothing more."""

@@ -156,10 +156,15 @@ class SqlCatalog:
         self._database.write(lambda connection: history.add(connection, entry))
 
     def history(
-        self, host_id: HostId | None = None, domain_id: DomainId | None = None
+        self,
+        host_id: HostId | None = None,
+        domain_id: DomainId | None = None,
+        *,
+        limit: int | None = None,
     ) -> tuple[HistoryEntry, ...]:
-        """Return how operations ended, oldest first."""
-        return self._database.read(lambda connection: history.read(connection, host_id, domain_id))
+        """Return how operations ended, oldest first; of more than `limit` the last ones."""
+        statement = history.newest_first(host_id, domain_id).limit(limit)
+        return self._database.read(lambda connection: history.read(connection, statement))
 
     def apply(self, change: CatalogChange) -> None:
         """Apply a change that follows a commit; repeating it changes nothing more."""

@@ -83,6 +83,11 @@ def apply(connection: Connection, change: CatalogChange) -> None:
             .values(instant_row(instant))
         )
     if change.removed_record is not None:
+        gone = change.removed_record
+        connection.execute(
+            delete(domain).where(domain.c.host_uuid == gone.host_id, domain.c.uuid == gone.id)
+        )
+    if change.removed_record is not None:
         _remove_record(connection, change.removed_record)
 
 

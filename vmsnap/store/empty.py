@@ -98,10 +98,14 @@ class EmptyCatalog:
         raise self._missing()
 
     def history(
-        self, host_id: HostId | None = None, domain_id: DomainId | None = None
+        self,
+        host_id: HostId | None = None,
+        domain_id: DomainId | None = None,
+        *,
+        limit: int | None = None,
     ) -> tuple[HistoryEntry, ...]:
         """Return nothing."""
-        del host_id, domain_id
+        del host_id, domain_id, limit
         return ()
 
     def apply(self, change: CatalogChange) -> None:

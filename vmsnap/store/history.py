@@ -21,19 +21,9 @@ def add(connection: Connection, entry: HistoryEntry) -> None:
     _forget_oldest(connection, operation.host_id, operation.domain_id)
 
 
-def read(
-    connection: Connection, host_id: HostId | None, domain_id: DomainId | None
-) -> tuple[HistoryEntry, ...]:
-    """Return the entries of a host and of a domain, or of all; oldest first."""
-    rows = connection.execute(history_statement(host_id, domain_id)).mappings()
-    return tuple(read_history(row) for row in rows)
-
-
-def history_statement(
-    host_id: HostId | None, domain_id: DomainId | None
-) -> Select[tuple[object, ...]]:
-    """Return the query for the entries of a host and of a domain, oldest first."""
-    statement = select(history).order_by(history.c.started_at, history.c.uuid)
+def newest_first(host_id: HostId | None, domain_id: DomainId | None) -> Select[tuple[object, ...]]:
+    """Return the query for the entries of a host and of a domain, or of all."""
+    statement = select(history).order_by(history.c.started_at.desc(), history.c.uuid.desc())
     if host_id is not None:
         statement = statement.where(history.c.host_uuid == host_id)
     if domain_id is not None:
@@ -41,15 +31,15 @@ def history_statement(
     return statement
 
 
+def read(connection: Connection, statement: Select[tuple[object, ...]]) -> tuple[HistoryEntry, ...]:
+    """Return the entries that a query of `newest_first` finds, oldest first."""
+    rows = connection.execute(statement).mappings().all()
+    return tuple(read_history(row) for row in reversed(rows))
+
+
 def _forget_oldest(connection: Connection, host_id: HostId, domain_id: DomainId) -> None:
     # In two steps: MySQL deletes from no table that a sub-query of the same statement limits.
-    surplus = (
-        select(history.c.uuid)
-        .where(history.c.host_uuid == host_id, history.c.domain_uuid == domain_id)
-        .order_by(history.c.started_at.desc(), history.c.uuid.desc())
-        .offset(KEPT)
-        .limit(KEPT)
-    )
-    forgotten = connection.scalars(surplus).all()
+    surplus = newest_first(host_id, domain_id).with_only_columns(history.c.uuid)
+    forgotten = connection.scalars(surplus.offset(KEPT).limit(KEPT)).all()
     if forgotten:
         connection.execute(delete(history).where(history.c.uuid.in_(forgotten)))
