@@ -18,18 +18,19 @@ from vmsnap.engine.steps.host_files import (
     Witness,
 )
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
-from vmsnap.engine.steps.overlays import SwitchDisks
-from vmsnap.engine.steps.rows import Commit
+from vmsnap.engine.steps.rows import Commit, CommitGroup
+from vmsnap.engine.steps.switching import SwitchDisks
 from vmsnap.model import (
     CatalogChange,
     DomainRecord,
+    DomainState,
     FileMeta,
     FrozenFacts,
     HostFileType,
     Layer,
     Operation,
 )
-from vmsnap.ports import FileIdentity
+from vmsnap.ports import FileIdentity, HostFileSpec
 
 FACTS = FrozenFacts(size_bytes=2**40, mtime_ns=1_795_348_800_123_456_789, header_digest="0" * 64)
 LAYER = Layer("l", "h", "d", "vda", Path("/a b/ü"), "raw", None, False, False, FACTS)
@@ -47,6 +48,16 @@ STEPS = [
     ),
     SwapHostFile(HostFileType.TPM, Path("/n"), Path("/.n"), Swap.SET_ASIDE, None, None),
     SwitchDisks({"vda": Path("/o")}, {"vda": (Path("/b"), "raw")}),
+    SwitchDisks(
+        {"vda": Path("/o")},
+        {"vda": (Path("/b"), "raw")},
+        host_files=(HostFileSpec(HostFileType.NVRAM, Path("/n")),),
+        was=DomainState.RUNNING,
+        layers=(LayerWitness(Path("/l"), FACTS),),
+        suspends=True,
+        freeze_seconds=10,
+    ),
+    CommitGroup(CatalogChange(ready=("g",)), "g"),
     MergeLayers("vda", Action.COMMIT, "l", "c", Path("/l"), Path("/c"), (Path("/b"), "raw")),
     MergeLayers("vda", Action.DROP, "l", None, Path("/l"), None, None),
     EndGroups(("g", "h")),

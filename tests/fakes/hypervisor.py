@@ -23,7 +23,9 @@ from vmsnap.model import (
     DomainId,
     DomainState,
     DomainSummary,
+    ForeignSnapshot,
     HostId,
+    Job,
 )
 from vmsnap.ports import Definitions, LiveMerge, MergeKind, Progress
 
@@ -40,11 +42,11 @@ class FakeDomain:
     live_xml: str | None = None
     saved_xml: str | None = None
     is_persistent: bool = True
-    block_jobs: tuple[str, ...] = ()
+    block_jobs: tuple[Job, ...] = ()
     checkpoints: tuple[str, ...] = ()
-    foreign_snapshots: tuple[str, ...] = ()
+    foreign_snapshots: tuple[ForeignSnapshot, ...] = ()
     live_chains: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    has_agent: bool = False
+    agent: str | None = None
     is_frozen: bool = False
 
 
@@ -195,7 +197,7 @@ class FakeHypervisor:
             active_paths={disk.target: disk.path for disk in self._current(machine) if disk.path},
             chains=dict(machine.live_chains),
             live=self.reader.parse(machine.live_xml) if machine.live_xml is not None else None,
-            has_agent=machine.has_agent and machine.live_xml is not None,
+            agent=machine.agent if machine.live_xml is not None else None,
             block_jobs=machine.block_jobs,
             checkpoints=machine.checkpoints,
             foreign_snapshots=machine.foreign_snapshots,
@@ -264,7 +266,7 @@ class FakeHypervisor:
     def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
         self._enter("freeze", domain_id, str(timeout_seconds))
         machine = self._active(domain_id)
-        if not machine.has_agent:
+        if machine.agent != "connected":
             raise LibvirtError("libvirt cannot freeze: QEMU guest agent is not connected")
         machine.is_frozen = True
         self._run_hooks("freeze", "after")
@@ -376,13 +378,21 @@ class FakeHypervisor:
 
 def _after_merge(chain: tuple[Path, ...], order: LiveMerge) -> tuple[Path, ...]:
     """Return the chain that a block job leaves; one that did its work already changes nothing."""
-    if order.base is not None and order.base not in chain:
-        raise LibvirtError(f"libvirt cannot merge disk '{order.target}': no '{order.base}' in it")
-    below = chain[chain.index(order.base) :] if order.base is not None else ()
+    is_active = chain[0] == order.top
+    below = chain[chain.index(order.base) :] if order.base in chain else ()
+    if order.kind is MergeKind.COMMIT_ACTIVE and chain[0] == order.base:
+        return chain
+    if order.kind is MergeKind.COMMIT and order.top not in chain and len(below) < len(chain):
+        return chain
+    if (
+        order.top not in chain
+        or is_active is (order.kind is MergeKind.COMMIT)
+        or (order.base is not None and order.base not in chain[chain.index(order.top) + 1 :])
+    ):
+        message = f"disk '{order.target}' does not use '{order.top}' in this way"
+        raise LibvirtError(message)
     if order.kind is MergeKind.PULL:
         return (chain[0], *below)
-    if order.top not in chain:
-        return chain
     return (*chain[: chain.index(order.top)], *below)
 
 

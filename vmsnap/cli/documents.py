@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from vmsnap.model import (
         Capture,
         DatabaseStatus,
+        ForeignSnapshot,
         HostFileType,
         ImageInfo,
+        Instant,
         JsonObject,
         JsonValue,
         LeftOutDisk,
@@ -89,6 +91,16 @@ def _verdict_of(part: "PartVerdict") -> "JsonObject":
     return {key: value for key, value in verdict(part).items() if key != "name"}
 
 
+def foreign_snapshot(snapshot: "ForeignSnapshot") -> "JsonObject":
+    """Describe a snapshot that libvirt keeps itself."""
+    return {
+        "name": snapshot.name,
+        "is_external": snapshot.is_external,
+        "kept_paths": texts(map(str, snapshot.kept_paths)),
+        "made_paths": texts(map(str, snapshot.made_paths)),
+    }
+
+
 def domain(view: "DomainView", *, is_whole: bool) -> "JsonObject":
     """Describe a domain: a line of `vm list`, or with `is_whole` all of `vm show`."""
     found = view.domain
@@ -106,6 +118,9 @@ def domain(view: "DomainView", *, is_whole: bool) -> "JsonObject":
         "disks": [disk(item, with_chain=is_whole) for item in view.disks],
         "has_managed_save": found.has_managed_save,
         "is_fenced": definition.is_fenced,
+        "foreign_snapshots": [foreign_snapshot(item) for item in found.foreign_snapshots],
+        "checkpoints": texts(found.checkpoints),
+        "jobs": [{"kind": job.kind, "target": job.target} for job in found.block_jobs],
         "notes": texts(view.notes),
     }
 
@@ -156,6 +171,7 @@ def group(view: "GroupView") -> "JsonObject":
         "host_uuid": resource.host_id,
         "created_at": utc_time(resource.created_at),
         "state": found.state.value,
+        "domain_state": view.domain_state,
         "parent_uuid": found.parent_id,
         "is_current": view.is_current,
         "description": resource.description,
@@ -172,6 +188,20 @@ def group(view: "GroupView") -> "JsonObject":
         ],
         "left_out": left_out(found.left_out),
         "backup": captures({row.type: row.capture for row in resource.backups}),
+        "instant": instant(found.instant),
+    }
+
+
+def instant(found: "Instant | None") -> "JsonObject | None":
+    """Describe the instant of a group; None for one that is older than its record."""
+    if found is None:
+        return None
+    return {
+        "proof": found.proof.value,
+        "domain_state": found.domain_state.value,
+        "stood_still_ms": round(found.stood_still_ms, 3),
+        "is_quiesced": found.is_quiesced,
+        "frozen_ms": None if found.frozen_ms is None else round(found.frozen_ms, 3),
     }
 
 
@@ -187,18 +217,22 @@ def left_out(disks: "Iterable[LeftOutDisk]") -> "list[JsonValue]":
 
 
 def snapshots(view: "GroupView") -> "list[JsonValue]":
-    """List the snapshots of a group, one per disk."""
+    """List the snapshots of a group, one per disk, or a single one, which is of no group."""
     resource = view.group.resource
+    is_single = view.group.kind.value == "single"
     rows: list[JsonValue] = []
     for item in view.disks:
         snapshot = view.group.snapshot(item.target)
         row: JsonObject = {
             "uuid": snapshot.id if snapshot else None,
-            "name": f"{view.group.name}/{item.target}",
-            "group": view.group.name,
-            "group_uuid": view.group.id,
+            "name": view.snapshot_name(item.target),
+            "is_single": is_single,
+            "group": None if is_single else view.group.name,
+            "group_uuid": None if is_single else view.group.id,
+            "state": view.group.state.value,
             "domain": resource.domain_name,
             "domain_uuid": resource.domain_id,
+            "domain_state": view.domain_state,
             "host_uuid": resource.host_id,
             "target": item.target,
             "created_at": utc_time(resource.created_at),

@@ -10,7 +10,7 @@ from vmsnap.cli.text import NOTHING, age, joined, local_time, size
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import CreateResult, GroupTree, GroupView, TreeNode
-    from vmsnap.model import Capture, Group, HostFileType
+    from vmsnap.model import Capture, Group, HostFileType, Instant
 
 _LIST = (
     Column("DOMAIN"),
@@ -27,6 +27,7 @@ _LIST = (
 _SNAPSHOTS = (
     Column("DOMAIN"),
     Column("SNAPSHOT", "bold"),
+    Column("OF", spare=4),
     Column("CREATED", spare=2),
     Column("SIZE", is_number=True, spare=1),
     Column("FORMAT", spare=3),
@@ -46,7 +47,7 @@ def group_table(views: "Sequence[GroupView]", *, with_hosts: bool = False) -> tu
 def _row(view: "GroupView", *, with_hosts: bool) -> tuple[str, ...]:
     group = view.group
     return (
-        group.resource.domain_name,
+        _domain(view),
         group.name,
         "*" if view.is_current else "",
         group.kind.value,
@@ -59,17 +60,27 @@ def _row(view: "GroupView", *, with_hosts: bool) -> tuple[str, ...]:
     )
 
 
+def _domain(view: "GroupView") -> str:
+    return _named(view.group.resource.domain_name, view.domain_state)
+
+
+def _named(domain_name: str, state: str | None) -> str:
+    """Name a domain, and say so if it is gone."""
+    return f"{domain_name} (gone)" if state == "gone" else domain_name
+
+
 def _captures(group: "Group") -> tuple[str, str]:
     words = {backup.type.value: backup.capture.value for backup in group.resource.backups}
     return words.get("nvram", NOTHING), words.get("tpm", NOTHING)
 
 
 def snapshot_table(views: "Sequence[GroupView]") -> tuple[Block, ...]:
-    """List snapshots: one row per disk of each group."""
+    """List snapshots: one row per disk of each group, and one for each that is single."""
     rows = tuple(
         (
-            view.group.resource.domain_name,
-            f"{view.group.name}/{disk.target}",
+            _domain(view),
+            view.snapshot_name(disk.target),
+            "single" if view.group.kind.value == "single" else "group",
             local_time(view.group.resource.created_at),
             size(disk.size_bytes),
             disk.format,
@@ -100,9 +111,10 @@ def group_page(view: "GroupView") -> tuple[Block, ...]:
     remark = (Line(f"description:  {resource.description}"),) if resource.description else ()
     return (
         Line(f"{group.name}  ({group.id})", "bold"),
-        Line(f"domain:       {resource.domain_name}"),
+        Line(f"domain:       {_domain(view)}"),
         Line(f"state:        {group.state.value}, {group.kind.value}{here}"),
         Line(f"created:      {local_time(resource.created_at)}"),
+        *([Line(f"instant:      {instant(group.instant)}")] if group.instant else []),
         *remark,
         Line(f"size on disk: {size(view.size_bytes)}"),
         Line(f"NVRAM:        {nvram}"),
@@ -112,13 +124,30 @@ def group_page(view: "GroupView") -> tuple[Block, ...]:
     )
 
 
+def instant(found: "Instant") -> str:
+    """Say how the instant was proven, and what it cost the guest."""
+    words = {
+        "offline": "the machine was shut off",
+        "unchanged": "the host files were the same before and after",
+        "suspended": "the guest stood still meanwhile",
+    }
+    said = [f"{found.proof.value} ({words[found.proof.value]})"]
+    if found.proof.value != "offline":
+        said.append(
+            f"{found.domain_state.value}, stood still {found.stood_still_ms:.1f} ms at most"
+        )
+    if found.frozen_ms is not None:
+        said.append(f"file systems frozen for {found.frozen_ms:.0f} ms")
+    return "; ".join(said)
+
+
 def tree(found: "GroupTree", now: datetime) -> tuple[Block, ...]:
     """Draw which group stands on which, and where the machine is now."""
     active = f"{_HERE}: {size(found.current_size_bytes)} since"
     here = Branch(active, "bold green")
     below = (here,) if found.stands_on_nothing else ()
     roots = tuple(_branch(node, now, here) for node in found.roots)
-    return (Branch(found.domain_name, "bold", (*roots, *below)),)
+    return (Branch(_named(found.domain_name, found.domain_state), "bold", (*roots, *below)),)
 
 
 def _branch(node: "TreeNode", now: datetime, here: Branch) -> Branch:
@@ -149,6 +178,7 @@ def created(result: "CreateResult") -> tuple[Block, ...]:
         Line(f"created group '{result.name}' of domain '{result.domain_name}'", "bold green"),
         Line(f"  disks: {joined(disk.target for disk in view.disks)}"),
         *_host_files(result.captures),
+        *([Line(f"  instant: {instant(view.group.instant)}")] if view.group.instant else []),
         *left_out,
         *_notes(result.notes),
     )

@@ -1,4 +1,4 @@
-"""The verbs of snapshots: create, list."""
+"""The verbs of snapshots: create, list, delete."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from vmsnap.cli.options import (
     DryRun,
     Name,
     Without,
+    Yes,
     host_file_types,
 )
 from vmsnap.cli.questions import pasteable
@@ -42,9 +43,31 @@ def create(
         typer.Option("--exclude", metavar="TARGET", help="Leave a disk out; can be repeated."),
     ] = None,
     without: Without = None,
+    suspend: Annotated[
+        bool, typer.Option("--suspend", help="Suspend a running guest for the moment.")
+    ] = False,
+    no_suspend: Annotated[
+        bool, typer.Option("--no-suspend", help="Fail rather than suspend a running guest.")
+    ] = False,
+    quiesce: Annotated[
+        bool, typer.Option("--quiesce", help="Freeze its file systems through the guest agent.")
+    ] = False,
+    try_quiesce: Annotated[
+        bool, typer.Option("--try-quiesce", help="The same, but go on where that is not possible.")
+    ] = False,
+    freeze_timeout: Annotated[
+        int,
+        typer.Option(
+            "--freeze-timeout",
+            metavar="SECONDS",
+            min=1,
+            max=600,
+            help="Time limit for freezing.",
+        ),
+    ] = 10,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Take a group of a domain at one instant.
+    """Take a group of a domain at one instant, shut off or running.
 
     It holds the domain's disks, NVRAM, TPM state and definition.
     """
@@ -58,6 +81,11 @@ def create(
         description=description,
         exclude=tuple(exclude or ()),
         without=host_file_types(without),
+        suspend=suspend,
+        no_suspend=no_suspend,
+        quiesce=quiesce,
+        try_quiesce=try_quiesce,
+        freeze_seconds=freeze_timeout,
         dry_run=dry_run,
     )
     ports = session.ports() if dry_run else session.changing_ports(context, create=True)
@@ -72,12 +100,12 @@ def create(
 
 @app.command("list", epilog=epilog("vmsnap snapshot list web1", statuses=(11, 20, 22)))
 def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts = False) -> Answer:
-    """List snapshots, one per disk of each group, oldest first."""
+    """List snapshots, oldest first: one per disk of each group, and those that ungroup left."""
     from vmsnap.cli.render_group import snapshot_table
-    from vmsnap.engine.listing import list_groups
+    from vmsnap.engine.listing import list_snapshots
 
     session: Session = context.obj
-    found = list_groups(session.ports(), domain, all_hosts=all_hosts)
+    found = list_snapshots(session.ports(), domain, all_hosts=all_hosts)
     rows = [row for view in found.groups for row in documents.snapshots(view)]
     return Answer(
         {"snapshots": rows},
@@ -85,3 +113,42 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
         note=None if rows else "no snapshots yet",
         hint=None if rows else pasteable("snapshot create", domain or "DOMAIN"),
     )
+
+
+@app.command(
+    "delete",
+    epilog=epilog(
+        "vmsnap snapshot list web1",
+        "vmsnap snapshot delete web1 before-upgrade/vda --dry-run",
+        "vmsnap snapshot delete web1 before-upgrade/vda before-upgrade/vdb --yes",
+        statuses=(3, 11, 12, 14, 16, 20, 21, 22, 24, 30, 75),
+    ),
+)
+def delete(
+    context: typer.Context,
+    domain: Domain,
+    snapshots: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SNAPSHOT...", help="Names GROUP/DISK, UUIDs or unique UUID prefixes."
+        ),
+    ],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Delete single snapshots, which 'group ungroup' left; the domain stays as it is.
+
+    Those of a group go with it: 'group delete'. Every other snapshot and what the domain reads now
+    keep their exact content.
+    """
+    from vmsnap.cli.group_change import ask_delete, deleted
+    from vmsnap.engine.delete import delete_groups
+    from vmsnap.engine.requests import DeleteRequest
+
+    session: Session = context.obj
+    groups: tuple[str, ...] = ()
+    request = DeleteRequest(singles=tuple(snapshots), dry_run=dry_run)
+    if not yes and not dry_run:
+        groups, request = ask_delete(session, domain, groups, request)
+    ports = session.ports() if dry_run else session.changing_ports(context)
+    return deleted(delete_groups(ports, domain, groups, request))

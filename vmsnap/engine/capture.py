@@ -1,6 +1,6 @@
 """Capturing the host files of a machine: which there are, their bytes, and what a backup says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +31,16 @@ class Captured:
     reading: HostFileReading | None
     signature: str | None = None
     secret_id: str | None = None
+
+    def looked_at(self) -> HostFileSpec | None:
+        """Say which file has to keep still; None if there is none, or it is left out."""
+        return None if self.capture is Capture.SKIPPED else self.spec
+
+    def read_again(self, readings: Mapping[HostFileType, HostFileReading | None]) -> "Captured":
+        """Return what was read later in place of this, if it was."""
+        if self.type not in readings or self.spec is None:
+            return self
+        return _read(self.spec, readings[self.type], self.secret_id)
 
     def witness(self) -> Witness | None:
         """Return what proves later that the file has not moved; None if it was not looked at."""
@@ -82,7 +92,7 @@ def backups_of(
             size_bytes=len(item.reading.content) if item.reading else None,
             meta=item.reading.meta if item.reading else None,
             path=item.spec.path if item.spec else None,
-            secret_id=item.secret_id,
+            secret_id=item.secret_id if item.reading else None,
         )
         for item in captured
     )
@@ -110,12 +120,15 @@ def _capture(
     if spec is None:
         message = f"domain '{definition.name}': {verdict_on(definition, type_).reason}"
         raise UnsupportedError(message, hint=f"--without {type_.value} goes on without it")
-    reading = ports.host_files.read(spec)
-    signature = reading.signature if reading is not None else None
-    if reading is None or _is_empty(type_, reading):
-        return Captured(type_, Capture.NOT_CREATED, spec, None, signature)
     secret_id = definition.tpm.secret_id if type_ is HostFileType.TPM and definition.tpm else None
-    return Captured(type_, Capture.CAPTURED, spec, reading, signature, secret_id)
+    return _read(spec, ports.host_files.read(spec), secret_id)
+
+
+def _read(spec: HostFileSpec, reading: HostFileReading | None, secret_id: str | None) -> Captured:
+    signature = reading.signature if reading is not None else None
+    if reading is None or _is_empty(spec.type, reading):
+        return Captured(spec.type, Capture.NOT_CREATED, spec, None, signature, secret_id)
+    return Captured(spec.type, Capture.CAPTURED, spec, reading, signature, secret_id)
 
 
 def _is_empty(type_: HostFileType, reading: HostFileReading) -> bool:

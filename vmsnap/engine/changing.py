@@ -1,9 +1,11 @@
 """The frame of every verb that changes a domain: its lock, recovery first, an operation's id."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from vmsnap.engine.hints import operands
+from vmsnap.engine.history import record_failure, record_success, subject_of
 from vmsnap.engine.recover import recover_domain
 from vmsnap.errors import (
     BusyError,
@@ -12,26 +14,37 @@ from vmsnap.errors import (
     StateError,
     UnsupportedError,
 )
-from vmsnap.model import Domain, DomainId, DomainState, Operation, OperationId
+from vmsnap.model import Domain, DomainId, DomainState, Job, Operation, OperationId
 from vmsnap.ports import Ports
 
 
 @contextmanager
-def changing(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[Operation]:
+def changing(
+    ports: Ports, domain_id: DomainId, verb: str, *, subject: str | Sequence[str] = ""
+) -> Iterator[Operation]:
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
-    Raises BusyError if the lock is not to be had, and what recovery raises if that cannot be done.
+    How it ends is recorded in the history. `subject` is what it is about: names or UUIDs of groups
+    or backups as they were typed. Raises BusyError if the lock is not to be had, and what recovery raises if that cannot be done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
-        yield Operation(
+        operation = Operation(
             id=OperationId(ports.clock.new_id()),
             verb=verb,
             host_id=ports.hypervisor.host_id(),
             domain_id=domain_id,
-            domain_name=ports.hypervisor.domain(domain_id).name,
+            domain_name=_name(ports, domain_id),
             started_at=ports.clock.now(),
+            user=ports.user,
         )
+        operation = replace(operation, subject=subject_of(ports, operation, subject))
+        try:
+            yield operation
+        except BaseException as error:  # a signal ends it too
+            record_failure(ports, operation, error)
+            raise
+        record_success(ports, operation)
 
 
 @contextmanager
@@ -50,7 +63,9 @@ def _name(ports: Ports, domain_id: DomainId) -> str:
     try:
         return ports.hypervisor.domain(domain_id).name
     except DomainNotFoundError:
-        return domain_id
+        # Not defined any more; a verb that needs it finds that out when it looks itself.
+        record = ports.catalog.record(ports.hypervisor.host_id(), domain_id)
+        return record.name if record is not None else domain_id
 
 
 def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:
@@ -65,10 +80,13 @@ def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation
     )
 
 
-def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = False) -> None:
+def require_changeable(
+    domain: Domain, what: str, *, with_managed_save: bool = False, may_run: bool = False
+) -> None:
     """Refuse what makes every change of a domain unsafe: it runs, is fenced, has a saved RAM image.
 
-    `what` ends the sentence "... can only be <what> while it is shut off".
+    `what` ends the sentence "... can only be <what> while it is shut off". With `may_run` it may
+    run or be paused as well, only not be in between.
     """
     if not domain.is_persistent:
         message = f"domain '{domain.name}' is transient: it has no definition to come back to"
@@ -76,7 +94,10 @@ def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = F
             message,
             hint=f"virsh dumpxml {operands(domain.name)} >machine.xml && virsh define machine.xml",
         )
-    if domain.state is not DomainState.SHUT_OFF:
+    if may_run and domain.state is DomainState.OTHER:
+        message = f"domain '{domain.name}' is being started, stopped, saved or migrated"
+        raise StateError(message, hint=f"virsh domstate --reason {operands(domain.name)}")
+    if not may_run and domain.state is not DomainState.SHUT_OFF:
         message = f"domain '{domain.name}' is {domain.state.value}; {what} while it is shut off"
         raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
     if domain.definition.is_fenced:
@@ -88,10 +109,24 @@ def require_changeable(domain: Domain, what: str, *, with_managed_save: bool = F
 
 
 def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
-    """Refuse libvirt's own unfinished business that would make switching disks unsafe."""
+    """Refuse libvirt's own unfinished business that would make switching disks unsafe.
+
+    Checkpoints stand in the way only while the domain is off: `what` says of what. Of a running one
+    libvirt carries their bitmaps from layer to layer itself.
+    """
     if domain.block_jobs:
-        message = f"domain '{domain.name}' has a block job: {', '.join(domain.block_jobs)}"
-        raise StateError(message, hint=f"virsh blockjob --abort {operands(domain.name, 'DISK')}")
-    if domain.checkpoints:
-        message = f"domain '{domain.name}' has libvirt checkpoints; {what}"
-        raise StateError(message, hint=f"virsh checkpoint-list {operands(domain.name)}")
+        jobs = ", ".join(map(str, domain.block_jobs))
+        message = f"domain '{domain.name}' is busy with another job: {jobs}"
+        raise StateError(message, hint=_ending(domain, domain.block_jobs[0]))
+    if domain.checkpoints and domain.state is DomainState.SHUT_OFF:
+        names = ", ".join(f"'{name}'" for name in domain.checkpoints)
+        message = f"domain '{domain.name}' has libvirt checkpoints ({names}); {what}"
+        delete = f"virsh checkpoint-delete {operands(domain.name, domain.checkpoints[0])}"
+        # libvirt deletes no checkpoint of a domain that is off.
+        raise StateError(message, hint=f"virsh start {operands(domain.name)} && {delete}")
+
+
+def _ending(domain: Domain, job: Job) -> str:
+    if job.target is None:
+        return f"virsh domjobabort {operands(domain.name)}"
+    return f"virsh blockjob {operands(domain.name, job.target)} --abort"

@@ -1,10 +1,11 @@
 """The verb create: a group of a domain's disks, NVRAM, TPM state and definition at one instant."""
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
-from vmsnap.engine.capture import Captured, capture, witnesses_of
+from vmsnap.engine.capture import Captured, capture, host_file_spec
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import (
     Frozen,
@@ -17,30 +18,43 @@ from vmsnap.engine.disks import (
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.hints import operands
-from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.journal import Run, Step, execute
 from vmsnap.engine.listing import group_views
 from vmsnap.engine.names import check_name, generated_name
+from vmsnap.engine.paths import is_same
 from vmsnap.engine.requests import CreateRequest
 from vmsnap.engine.results import CreateResult, GroupView
-from vmsnap.engine.steps.host_files import ConfirmUnchanged
-from vmsnap.engine.steps.overlays import MakeOverlay, SwitchDisks
-from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.errors import NameTakenError, StateError, UnsupportedError, UsageError
+from vmsnap.engine.steps.overlays import MakeOverlay
+from vmsnap.engine.steps.rows import CommitGroup, Finish, Register, Reserve
+from vmsnap.engine.steps.switching import SwitchDisks
+from vmsnap.errors import (
+    HostFileChangedError,
+    NameTakenError,
+    StateError,
+    UnsupportedError,
+    UsageError,
+)
 from vmsnap.model import (
     CatalogChange,
+    Digest,
     Domain,
     DomainId,
     DomainRecord,
+    DomainState,
     GroupKind,
+    HostFileType,
     HostId,
     Layer,
     LeftOutDisk,
     Operation,
+    OperationId,
     ResourceId,
 )
-from vmsnap.ports import Ports
+from vmsnap.ports import Draft, Ports
 
 VERB = "snapshot create"
+ATTEMPTS = 4
+"""How often host files that move are tried: at first without suspending the guest, then with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +67,68 @@ class _Plan:
     group: GroupPlan
     record: DomainRecord
     notes: tuple[str, ...]
+    suspends: bool
+    freezes: bool
 
 
 def create_group(ports: Ports, domain: str, request: CreateRequest) -> CreateResult:
-    """Take a group of a domain that is shut off.
+    """Take a group of a domain, shut off or running.
 
-    Refused (nothing is changed) while the domain runs, for a writable disk or host file that cannot
-    be taken and is not left out by name, for a name that is taken, for lack of space. Any later
-    failure is taken back.
+    Refused (nothing is changed) for a writable disk or host file that cannot be taken and is not
+    left out by name, for a name that is taken, for lack of space, for file systems that are to be
+    frozen without an agent. A running guest is not stopped unless its host files move meanwhile:
+    then it is tried again with its processors suspended. Any other failure is taken back.
     """
     if request.name is not None:
         check_name(request.name)
+    if request.suspend and request.no_suspend:
+        message = "--suspend and --no-suspend exclude each other"
+        raise UsageError(message)
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
         return _result(_plan(ports, operation.host_id, domain_id, request), None)
-    with changing(ports, domain_id, VERB) as operation:
-        plan = _plan(ports, operation.host_id, domain_id, request)
-        return _result(plan, _execute(ports, operation, plan))
+    with changing(ports, domain_id, VERB, subject=request.name or "") as operation:
+        return _create(ports, operation, request)
+
+
+def _create(ports: Ports, operation: Operation, request: CreateRequest) -> CreateResult:
+    """Try until the host files keep still; what failed was taken back before."""
+    for attempt in itertools.count(1):
+        plan = _plan(ports, operation.host_id, operation.domain_id, request)
+        try:
+            return _result(plan, _execute(ports, operation, plan, request))
+        except HostFileChangedError as error:
+            if attempt == ATTEMPTS:
+                raise
+            if plan.domain.state is DomainState.RUNNING and not plan.suspends:
+                if request.no_suspend:
+                    hint = "without --no-suspend the guest is suspended for a moment"
+                    raise HostFileChangedError(error.message, hint=hint) from error
+                request = replace(request, suspend=True)
+            ports.reporter.step(f"{error.message}; trying again")
+        # The id of what was taken back is spent: it never commits.
+        operation = replace(operation, id=OperationId(ports.clock.new_id()))
+    raise AssertionError
 
 
 def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateRequest) -> _Plan:
     domain = ports.hypervisor.domain(domain_id)
     name = _name(ports, host_id, domain_id, request)
-    require_changeable(domain, "a snapshot of it can only be created")
+    require_changeable(domain, "a snapshot of it can only be created", may_run=True)
     refuse_unsafe(ports, domain, "libvirt takes no offline snapshot then")
-    disks = assess_disks(ports.images, domain.definition)
+    disks = assess_disks(ports.images, domain.current)
     taken = _choose(domain, disks, request)
-    notes = check_depth(ports, taken)
+    _require_as_defined(domain, taken)
+    freezes, notes = _freezing(domain, request)
+    notes += check_depth(ports, taken)
     require_no_other_users(
         ports, domain_id, {disk.chain[0].path: disk.disk.target for disk in taken}
     )
     frozen = tuple(freeze(ports, host_id, domain_id, disk) for disk in taken)
     overlays = tuple(overlay_on(ports, item.layer) for item in frozen)
     require_space(ports.images, [layer.path.parent for layer in overlays])
-    captured = capture(ports, domain.definition, request.without)
+    captured = capture(ports, domain.current, request.without)
     record = ports.catalog.record(host_id, domain_id)
     group = GroupPlan(
         name=name,
@@ -97,16 +138,32 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
         frozen=frozen,
         active=overlays,
         captured=captured,
-        left_out=_left_out(disks, request),
+        left_out=_left_out(domain, disks, request),
     )
-    record = record or DomainRecord(host_id, domain_id, domain.name)
-    return _Plan(domain, disks, frozen, overlays, captured, group, record, notes)
+    return _Plan(
+        domain=domain,
+        disks=disks,
+        frozen=frozen,
+        overlays=overlays,
+        captured=captured,
+        group=group,
+        record=record or DomainRecord(host_id, domain_id, domain.name),
+        notes=notes,
+        suspends=request.suspend and domain.state is DomainState.RUNNING,
+        freezes=freezes,
+    )
 
 
-def _execute(ports: Ports, operation: Operation, plan: _Plan) -> GroupView:
-    draft, contents = draft_group(ports, operation.host_id, plan.domain, plan.group)
-    group_id = draft.resource.id
-    steps: list[Step] = [Reserve()]
+def _execute(ports: Ports, operation: Operation, plan: _Plan, request: CreateRequest) -> GroupView:
+    group_id = ResourceId(ports.clock.new_id())
+
+    def supply(run: Run) -> tuple[tuple[Draft], dict[Digest, bytes]]:
+        captured = tuple(item.read_again(run.readings) for item in plan.captured)
+        group = replace(plan.group, captured=captured)
+        draft, contents = draft_group(ports, operation.host_id, plan.domain, group, group_id)
+        return (draft,), contents
+
+    steps: list[Step] = [Register()]
     steps += [
         MakeOverlay(overlay.path, item.layer.path, item.layer.format)
         for item, overlay in zip(plan.frozen, plan.overlays, strict=True)
@@ -115,17 +172,66 @@ def _execute(ports: Ports, operation: Operation, plan: _Plan) -> GroupView:
         SwitchDisks(
             overlays={overlay.target: overlay.path for overlay in plan.overlays},
             bases={item.target: (item.layer.path, item.layer.format) for item in plan.frozen},
+            host_files=tuple(spec for item in plan.captured if (spec := item.looked_at())),
+            was=plan.domain.state,
+            layers=tuple(item.witness() for item in plan.frozen),
+            suspends=plan.suspends,
+            freeze_seconds=request.freeze_seconds if plan.freezes else None,
+            must_freeze=not request.try_quiesce,
         ),
-        ConfirmUnchanged(
-            witnesses_of(plan.captured), tuple(item.witness() for item in plan.frozen)
-        ),
-        Commit(_change(plan, group_id)),
+        Reserve(),
+        CommitGroup(_change(plan, group_id), group_id),
         Finish(),
     ]
     ports.reporter.step(f"creating group '{plan.group.name}' of domain '{plan.domain.name}'")
-    execute(ports, operation, steps, drafts=(draft,), contents=contents)
+    execute(ports, operation, steps, supply=supply)
     groups = ports.catalog.groups(operation.host_id, operation.domain_id)
     return group_views(ports, [group for group in groups if group.id == group_id])[0]
+
+
+def _require_as_defined(domain: Domain, taken: Sequence[AssessedDisk]) -> None:
+    """Refuse where a running domain uses another file than a start would: it has to come back."""
+    if domain.live is None:
+        return
+    defined = {disk.target: disk.path for disk in domain.definition.disks}
+    for disk in taken:
+        target = disk.disk.target
+        if not is_same(disk.disk.path, defined.get(target)):
+            message = (
+                f"disk {target} of domain '{domain.name}' runs with '{disk.disk.path}', which is"
+                " not what its definition names for the next start"
+            )
+            raise UnsupportedError(message, hint=f"--exclude {target} goes on without it")
+    for type_ in HostFileType:
+        if host_file_spec(domain.live, type_) != host_file_spec(domain.definition, type_):
+            message = (
+                f"domain '{domain.name}' runs with another {type_.value} than its definition names"
+            )
+            raise UnsupportedError(message, hint=f"--without {type_.value} goes on without it")
+
+
+def _freezing(domain: Domain, request: CreateRequest) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether the guest's file systems are to be frozen, and what is to be said of it."""
+    if not (request.quiesce or request.try_quiesce):
+        return False, ()
+    if domain.state is DomainState.SHUT_OFF:
+        return False, ("the domain is shut off, so there is nothing to freeze",)
+    problem = None
+    hint = "in the guest: apt install qemu-guest-agent, or the same of its system"
+    if domain.state is not DomainState.RUNNING:
+        problem = f"domain '{domain.name}' is {domain.state.value}, its guest agent cannot answer"
+        hint = f"virsh resume {operands(domain.name)}"
+    elif domain.agent is None:
+        problem = f"domain '{domain.name}' has no channel for a guest agent"
+        device = "--channel unix,target.type=virtio,target.name=org.qemu.guest_ga.0"
+        hint = f"virt-xml {operands(domain.name)} --add-device {device}"
+    elif domain.agent != "connected":
+        problem = f"no guest agent runs in domain '{domain.name}'"
+    if problem is None:
+        return True, ()
+    if request.try_quiesce:
+        return False, (f"{problem}; its file systems are not frozen",)
+    raise UnsupportedError(problem, hint=f"{hint}; or --try-quiesce, which goes on without")
 
 
 def _change(plan: _Plan, group_id: ResourceId) -> CatalogChange:
@@ -171,8 +277,10 @@ def _choose(
     return taken
 
 
-def _left_out(disks: Sequence[AssessedDisk], request: CreateRequest) -> tuple[LeftOutDisk, ...]:
-    return tuple(
+def _left_out(
+    domain: Domain, disks: Sequence[AssessedDisk], request: CreateRequest
+) -> tuple[LeftOutDisk, ...]:
+    left_out = [
         LeftOutDisk(
             disk.disk.target,
             "excluded by name"
@@ -181,7 +289,14 @@ def _left_out(disks: Sequence[AssessedDisk], request: CreateRequest) -> tuple[Le
         )
         for disk in disks
         if disk.disk.target in request.exclude or not disk.verdict.is_taken
-    )
+    ]
+    seen = {disk.disk.target for disk in disks}
+    left_out += [
+        LeftOutDisk(disk.target, "attached only at the next start")
+        for disk in domain.definition.disks
+        if disk.target not in seen
+    ]
+    return tuple(left_out)
 
 
 def _result(plan: _Plan, group: GroupView | None) -> CreateResult:

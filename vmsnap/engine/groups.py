@@ -7,6 +7,7 @@ from datetime import datetime
 
 from vmsnap.engine.capture import Captured, backups_of, contents_of
 from vmsnap.engine.disks import Frozen
+from vmsnap.engine.names import is_snapshot_name
 from vmsnap.model import (
     Digest,
     Domain,
@@ -52,11 +53,15 @@ class BackupPlan:
 
 
 def draft_group(
-    ports: Ports, host_id: HostId, domain: Domain, plan: GroupPlan
+    ports: Ports,
+    host_id: HostId,
+    domain: Domain,
+    plan: GroupPlan,
+    group_id: ResourceId | None = None,
 ) -> tuple[Draft, dict[Digest, bytes]]:
     """Make the rows of a group and collect its contents, its definition among them."""
     now = ports.clock.now()
-    group_id = ResourceId(ports.clock.new_id())
+    group_id = group_id or ResourceId(ports.clock.new_id())
     definition = domain.xml.encode()
     digest = Digest(hashlib.sha256(definition).hexdigest())
     resource = Resource(
@@ -103,10 +108,15 @@ def draft_backup(
 
 
 def taken_names(ports: Ports, host_id: HostId, domain_id: DomainId) -> set[str]:
-    """Collect the names that a domain's groups and backups have, in whatever state."""
+    """Collect the names that a domain's groups, backups and snapshots have, in whatever state.
+
+    The group of which a snapshot GROUP/vda was left is among them: another one of that name would
+    have another snapshot GROUP/vda.
+    """
     groups = ports.catalog.groups(host_id, domain_id)
     resources = ports.catalog.resources(host_id, domain_id)
-    return {group.name for group in groups} | {resource.name for resource in resources}
+    names = {group.name for group in groups} | {resource.name for resource in resources}
+    return names | {name.rpartition("/")[0] for name in names if is_snapshot_name(name)}
 
 
 def local_time(moment: datetime) -> str:

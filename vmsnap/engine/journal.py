@@ -7,14 +7,14 @@ what follows it. An exception and `vmsnap recover` run the same `settle`.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from vmsnap.engine.codec import from_json, to_json
 from vmsnap.errors import HostFileError, LeftChangedError, VmsnapError
-from vmsnap.model import Digest, DomainId, JsonObject, Operation
-from vmsnap.ports import Draft, Ports
+from vmsnap.model import Digest, DomainId, HostFileType, JsonObject, Operation
+from vmsnap.ports import Draft, HostFileReading, Ports
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +25,22 @@ FORMAT = 1
 class Run:
     """One run over the steps of an operation, first or repeated.
 
-    `facts` is what finished steps reported, kept in the journal for an undo. `drafts` and
-    `contents` exist only in the first run: nothing that is repeated needs them. `is_interrupted`
-    asks steps that can stop half-way to do so.
+    `facts` is what finished steps reported, kept in the journal for an undo. `supply` gives the
+    drafts to be reserved and their contents, and `readings` are the host files of the instant at
+    which the disks were switched: both only in the first run, nothing that is repeated needs them.
+    `is_interrupted` asks steps that can stop half-way to do so.
     """
 
     ports: Ports
     operation: Operation
     facts: JsonObject = field(default_factory=dict)
-    drafts: Sequence[Draft] = ()
-    contents: Mapping[Digest, bytes] = field(default_factory=dict)
+    supply: "Supply" = lambda _run: ((), {})
+    readings: Mapping[HostFileType, HostFileReading | None] = field(default_factory=dict)
     is_interrupted: bool = False
+
+
+Supply: TypeAlias = Callable[[Run], tuple[Sequence[Draft], Mapping[Digest, bytes]]]
+"""Makes the drafts that an operation reserves, and their contents, when they are needed."""
 
 
 class Step(Protocol):
@@ -74,15 +79,18 @@ def execute(
     *,
     drafts: Sequence[Draft] = (),
     contents: Mapping[Digest, bytes] | None = None,
+    supply: Supply | None = None,
 ) -> JsonObject:
     """Run all steps, or leave the host as it was; return the facts.
+
+    `supply` is for drafts that can only be made on the way, in place of `drafts` and `contents`.
 
     Whatever ends the run early is raised again after it was settled: with the attribute
     `vmsnap_changed` telling whether the operation took effect. An expected error behind the commit
     is swallowed if the rest could be finished. LeftChangedError means that settling failed; only
     then a journal is left.
     """
-    run = Run(ports, operation, drafts=drafts, contents=contents or {})
+    run = Run(ports, operation, supply=supply or (lambda _run: (drafts, contents or {})))
     header = _header(ports, operation, steps)
     done = 0
     try:

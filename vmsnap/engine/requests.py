@@ -1,20 +1,40 @@
 """What the verbs are asked: their options as frozen values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from vmsnap.model import HostFileType
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """Options of `snapshot create` (and, without the disks' ones, of `backup create`)."""
+    """Options of `snapshot create` (and, without the disks' ones, of `backup create`).
+
+    `suspend` stops a running guest's processors at the first try, `no_suspend` forbids it.
+    `quiesce` freezes its file systems through the agent, which has `freeze_seconds` to answer;
+    `try_quiesce` goes on without if that cannot be done.
+    """
 
     name: str | None = None
     description: str = ""
     exclude: tuple[str, ...] = ()
     without: frozenset[HostFileType] = frozenset()
     replace: bool = False
+    suspend: bool = False
+    no_suspend: bool = False
+    quiesce: bool = False
+    try_quiesce: bool = False
+    freeze_seconds: int = 10
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What is done with a machine that runs before it is changed, and with any machine after."""
+
+    shut_down: bool = False
+    timeout_seconds: int = 120
+    start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +46,7 @@ class RevertRequest:
     allow_disk_changes: bool = False
     drop_managed_save: bool = False
     leave: frozenset[HostFileType] = frozenset()
+    power: Power = field(default_factory=Power)
     dry_run: bool = False
 
 
@@ -38,17 +59,52 @@ class RestoreRequest:
     dry_run: bool = False
 
 
+class TpmChoice(Enum):
+    """What becomes of the TPM of a machine that is given another one's host files."""
+
+    RESET = "reset"
+    """It starts anew: libvirt makes a new state."""
+    KEEP = "keep"
+    """It becomes the same TPM as the source's."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloneRequest:
+    """Options of `backup clone`; `backup` None means the source's present host files."""
+
+    backup: str | None = None
+    tpm: TpmChoice = TpmChoice.RESET
+    dry_run: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
     """Options of `undo`."""
 
     force: bool = False
+    power: Power = field(default_factory=Power)
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRequest:
-    """Options of `group delete`."""
+    """Options of `group delete`; `singles` names single snapshots to delete, too."""
 
     with_children: bool = False
+    singles: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UngroupRequest:
+    """Options of `group ungroup`."""
+
+    drop_backup: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRequest:
+    """Options of `purge`."""
+
     dry_run: bool = False

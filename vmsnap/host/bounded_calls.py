@@ -30,17 +30,20 @@ class BoundedCalls:
             raise self._silence()
         return call.result()
 
-    def change(self, work: Callable[[], T]) -> T:
+    def change(self, work: Callable[[], T], extra_seconds: float = 0.0) -> T:
         """Run a call that changes something; raises LibvirtError if it does not answer in time.
+
+        `extra_seconds` are for a call that is meant to wait for somebody else than libvirt.
 
         An exception that a signal raises meanwhile is held back until the call has ended.
         """
         self._settle()
         call = _Call(work)
-        deadline = time.monotonic() + self._limit_seconds
+        limit = self._limit_seconds + extra_seconds
+        deadline = time.monotonic() + limit
         try:
             call.start()
-            call.has_ended.wait(self._limit_seconds)
+            call.has_ended.wait(limit)
         finally:
             if not call.is_over_within(deadline - time.monotonic()):
                 self._unfinished = call.has_ended

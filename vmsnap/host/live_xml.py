@@ -53,7 +53,7 @@ def disk_chains(xml: str) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def has_connected_agent(xml: str) -> bool:
-    """Tell whether a guest agent is connected to its channel."""
-    channel = "devices/channel/target[@name='org.qemu.guest_ga.0']"
-    return any(found.get("state") == "connected" for found in load(xml).getroot().iterfind(channel))
+def agent_state(xml: str) -> str | None:
+    """Return whether a guest agent is "connected" or "disconnected"; None without a channel."""
+    channel = load(xml).getroot().find("devices/channel/target[@name='org.qemu.guest_ga.0']")
+    return None if channel is None else channel.get("state", "disconnected")

@@ -38,13 +38,15 @@ class Reconnecting(Generic[C]):
         self._connection = None
         return self._calls.read(lambda: work(self._connected()))
 
-    def change(self, work: Callable[[C], T], *, probe: Callable[[C], object]) -> T:
+    def change(
+        self, work: Callable[[C], T], *, probe: Callable[[C], object], extra_seconds: float = 0.0
+    ) -> T:
         """Run a call that changes something, once.
 
         It is never repeated, so `probe` finds a connection that was lost by reading before.
         """
         self.read(probe)
-        return self._calls.change(lambda: work(self._connected()))
+        return self._calls.change(lambda: work(self._connected()), extra_seconds)
 
     def _connected(self) -> C:
         if self._connection is None:

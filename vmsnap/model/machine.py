@@ -24,6 +24,12 @@ class DomainState(Enum):
     OTHER = "other"
 
 
+def is_device_path(path: Path) -> bool:
+    """Tell whether a definition's path is taken for a block device: below /dev, but not shm."""
+    parts = path.parts
+    return parts[:2] == ("/", "dev") and parts[2:3] not in {(), ("shm",)}
+
+
 @dataclass(frozen=True, slots=True)
 class DiskDefinition:
     """One `<disk>` of a domain's definition.
@@ -93,6 +99,33 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignSnapshot:
+    """A snapshot that libvirt keeps itself, with metadata.
+
+    `kept_paths` are the files that its disks used when it was taken: an external one has frozen
+    them, an internal one is inside of them. `made_paths` are what an external one put on them (to
+    be written to as before), and where it saved the RAM.
+    """
+
+    name: str
+    is_external: bool
+    kept_paths: tuple[Path, ...] = ()
+    made_paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something long that libvirt is doing; `target` is its disk, None if it is about all of it."""
+
+    kind: str
+    target: str | None = None
+
+    def __str__(self) -> str:
+        """Return readable words."""
+        return self.kind if self.target is None else f"{self.kind} on {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """One look at a domain of this host.
 
@@ -100,9 +133,10 @@ class Domain:
     `definition` is that XML, read; `live` is what a running domain was started with and has become,
     None if it is off. `active_paths` is what each disk really uses now: from the live XML when it
     runs, else from the inactive one. `chains` are the files that QEMU has open for each disk,
-    topmost first, as libvirt lists them; empty if the domain is off. `has_agent` says that a guest
-    agent is connected. `block_jobs`, `checkpoints` and `foreign_snapshots` name what makes changes
-    unsafe (libvirt's block jobs, checkpoints and snapshots with metadata), as readable words.
+    topmost first, as libvirt lists them; empty if the domain is off. `agent` is "connected" or
+    "disconnected" where a running domain has a channel for a guest agent. `block_jobs`
+    are those on disks and on the whole domain, `checkpoints` the names of libvirt's checkpoints,
+    `foreign_snapshots` its snapshots with metadata: what can make changes unsafe.
     """
 
     id: DomainId
@@ -115,10 +149,10 @@ class Domain:
     active_paths: Mapping[str, Path]
     chains: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     live: Definition | None = None
-    has_agent: bool = False
-    block_jobs: tuple[str, ...] = ()
+    agent: str | None = None
+    block_jobs: tuple[Job, ...] = ()
     checkpoints: tuple[str, ...] = ()
-    foreign_snapshots: tuple[str, ...] = ()
+    foreign_snapshots: tuple[ForeignSnapshot, ...] = ()
 
     @property
     def current(self) -> Definition:

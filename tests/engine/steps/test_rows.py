@@ -15,7 +15,7 @@ def draft(world, run):
     domain = world.hypervisor.domain(world.uuid)
     plan = BackupPlan("kept", ResourceKind.STANDALONE, capture(world.ports, domain.definition))
     made, contents = draft_backup(world.ports, world.hypervisor.host, domain, plan)
-    run.drafts, run.contents = (made,), contents
+    run.supply = lambda _run: ((made,), contents)
     return made
 
 

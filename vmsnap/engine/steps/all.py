@@ -17,13 +17,17 @@ from vmsnap.engine.steps.host_files import (
     SwapHostFile,
 )
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
-from vmsnap.engine.steps.overlays import DropLayer, MakeOverlay, SwitchDisks
-from vmsnap.engine.steps.rows import Commit, Finish, Reserve
+from vmsnap.engine.steps.overlays import DropLayer, MakeOverlay
+from vmsnap.engine.steps.proof import ProveReturn
+from vmsnap.engine.steps.purging import ForgetDomain, RemoveLeftFiles
+from vmsnap.engine.steps.rows import Commit, CommitGroup, Finish, Register, Reserve
+from vmsnap.engine.steps.switching import SwitchDisks
 
 STEPS: Mapping[str, type[Step]] = {
     step.kind: step
     for step in (
         Commit,
+        CommitGroup,
         ConfirmUnchanged,
         Define,
         DiscardHostFile,
@@ -32,10 +36,14 @@ STEPS: Mapping[str, type[Step]] = {
         Fence,
         FenceManagedSave,
         Finish,
+        ForgetDomain,
         LiftFence,
         MakeOverlay,
         MergeLayers,
+        ProveReturn,
+        RemoveLeftFiles,
         RemoveManagedSave,
+        Register,
         Reserve,
         StageHostFile,
         SwapHostFile,

@@ -1,10 +1,29 @@
 """Steps on the catalog: reserve, commit, finish."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from vmsnap.engine.codec import from_json
 from vmsnap.engine.journal import Run
-from vmsnap.model import CatalogChange, JsonObject
+from vmsnap.engine.steps.switching import INSTANT, frozen_facts
+from vmsnap.model import CatalogChange, FrozenFacts, Instant, JsonObject, Layer, ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register the operation; its drafts can only be made when the disks are switched."""
+
+    kind: ClassVar[str] = "register"
+    is_commit: ClassVar[bool] = False
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Register it: no other host changes this domain from now on."""
+        run.ports.catalog.reserve(run.operation, (), {})
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Take the registration back."""
+        run.ports.catalog.discard(run.operation.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +35,8 @@ class Reserve:
 
     def do(self, run: Run) -> JsonObject | None:
         """Reserve the run's drafts."""
-        run.ports.catalog.reserve(run.operation, run.drafts, run.contents)
+        drafts, contents = run.supply(run)
+        run.ports.catalog.reserve(run.operation, drafts, contents)
         return None
 
     def undo(self, run: Run) -> None:
@@ -39,6 +59,35 @@ class Commit:
 
     def undo(self, run: Run) -> None:
         """Nothing: an operation is taken back only if it did not commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitGroup:
+    """The commit of a new group, with what only the switch of its disks could tell."""
+
+    kind: ClassVar[str] = "commit_group"
+    is_commit: ClassVar[bool] = True
+    change: CatalogChange
+    group_id: ResourceId
+
+    def do(self, run: Run) -> JsonObject | None:
+        """Apply the change with the instant, and with the frozen layers as they were left."""
+        instant = run.facts[INSTANT]
+        instants = {self.group_id: from_json(Instant, instant)} if isinstance(instant, dict) else {}
+        layers = tuple(_as_frozen(run, layer) for layer in self.change.layers)
+        change = replace(self.change, layers=layers, instants=instants)
+        run.ports.catalog.commit(run.operation.id, change)
+        return None
+
+    def undo(self, run: Run) -> None:
+        """Nothing: an operation is taken back only if it did not commit."""
+
+
+def _as_frozen(run: Run, layer: Layer) -> Layer:
+    found = frozen_facts(run.facts, layer.path)
+    if found is None or layer.is_active:
+        return layer
+    return replace(layer, facts=from_json(FrozenFacts, found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 """What a running guest is told: to stand still, to go on, to shut down."""
 
+from collections.abc import Callable
+
 import libvirt
 
 from vmsnap.errors import LibvirtError
 from vmsnap.host.hypervisor.link import Handle, Link, on
 from vmsnap.model import DomainId
+
+THAW_SECONDS = 10
 
 
 class Guests:
@@ -28,21 +32,29 @@ class Guests:
 
     def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
         """Freeze the guest's file systems through its agent, within a time limit."""
+        self._ask_agent(
+            "freeze the guest's file systems", domain_id, timeout_seconds, lambda d: d.fsFreeze()
+        )
 
-        def freeze(domain: Handle) -> None:
-            # libvirt waits for ever for a freeze unless it is told otherwise.
-            domain.agentSetResponseTimeout(timeout_seconds, 0)
+    def thaw(self, domain_id: DomainId) -> None:
+        """Thaw the guest's file systems; nothing happens to those that are not frozen."""
+        self._ask_agent(
+            "thaw the guest's file systems", domain_id, THAW_SECONDS, lambda d: d.fsThaw()
+        )
+
+    def _ask_agent(
+        self, what: str, domain_id: DomainId, seconds: int, order: Callable[[Handle], object]
+    ) -> None:
+        def ask(domain: Handle) -> None:
+            # libvirt waits for ever for these two unless it is told otherwise.
+            domain.agentSetResponseTimeout(seconds, 0)
             try:
-                domain.fsFreeze()
+                order(domain)
             finally:
                 default = libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK
                 domain.agentSetResponseTimeout(default, 0)
 
-        self._link.change("freeze the guest's file systems", on(domain_id, freeze))
-
-    def thaw(self, domain_id: DomainId) -> None:
-        """Thaw the guest's file systems; nothing happens to those that are not frozen."""
-        self._link.change("thaw the guest's file systems", on(domain_id, lambda d: d.fsThaw()))
+        self._link.change(what, on(domain_id, ask), extra_seconds=seconds)
 
     def start(self, domain_id: DomainId) -> None:
         """Start a domain."""

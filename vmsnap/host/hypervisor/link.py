@@ -38,11 +38,17 @@ class Link:
         except libvirt.libvirtError as error:
             raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
 
-    def change(self, what: str, work: Callable[[Connection], T]) -> T:
-        """Run a call that changes something, once."""
+    def change(
+        self, what: str, work: Callable[[Connection], T], *, extra_seconds: float = 0.0
+    ) -> T:
+        """Run a call that changes something, once; `extra_seconds` are added to its limit."""
         log.debug("libvirt: %s", what)
         try:
-            return self._link.change(work, probe=lambda connection: connection.getLibVersion())
+            return self._link.change(
+                work,
+                probe=lambda connection: connection.getLibVersion(),
+                extra_seconds=extra_seconds,
+            )
         except libvirt.libvirtError as error:
             raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
 

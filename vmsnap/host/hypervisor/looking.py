@@ -1,14 +1,14 @@
 """One look at a domain: its state, its definitions, what is going on with it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import libvirt
 
 from vmsnap.errors import LibvirtError
+from vmsnap.host.foreign_xml import foreign_snapshot
 from vmsnap.host.hypervisor.link import Handle, except_for
-from vmsnap.host.live_xml import disk_chains, has_connected_agent
-from vmsnap.model import Definition, Domain, DomainState
+from vmsnap.host.live_xml import agent_state, disk_chains
+from vmsnap.model import Definition, Domain, DomainState, ForeignSnapshot, Job
 from vmsnap.ports import Definitions
 
 INACTIVE_XML = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
@@ -31,7 +31,14 @@ BLOCK_JOBS = {
     libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY: "block copy",
     libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT: "block commit",
     libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT: "active block commit",
-    libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP: "backup",
+}
+DOMAIN_JOBS = {
+    libvirt.VIR_DOMAIN_JOB_OPERATION_SAVE: "save",
+    libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN: "migration",
+    libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT: "migration",
+    libvirt.VIR_DOMAIN_JOB_OPERATION_SNAPSHOT: "snapshot",
+    libvirt.VIR_DOMAIN_JOB_OPERATION_DUMP: "dump",
+    libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP: "backup",
 }
 
 # A domain may be started or stopped while it is looked at.
@@ -88,29 +95,42 @@ def _look_once(definitions: Definitions, domain: Handle, state: Sequence[int]) -
         active_paths={disk.target: disk.path for disk in current.disks if disk.path},
         chains=disk_chains(live_xml) if live_xml is not None else {},
         live=live,
-        has_agent=live_xml is not None and has_connected_agent(live_xml),
+        agent=agent_state(live_xml) if live_xml is not None else None,
         block_jobs=_jobs(domain, current) if is_active else (),
-        checkpoints=_names(lambda: domain.listAllCheckpoints(0)),
-        foreign_snapshots=_names(lambda: domain.listAllSnapshots(0)),
+        checkpoints=_checkpoints(domain),
+        foreign_snapshots=_snapshots(domain),
     )
 
 
-def _jobs(domain: Handle, current: Definition) -> tuple[str, ...]:
-    """Return the jobs on the disks of an active domain, and on the whole of it, in words."""
+def _jobs(domain: Handle, current: Definition) -> tuple[Job, ...]:
+    """Return the jobs on the disks of an active domain, and on the whole of it."""
     found = []
     with except_for(libvirt.VIR_ERR_NO_SUPPORT):
         for disk in current.disks:
             job = domain.blockJobInfo(disk.target, 0) if disk.path else None
-            if job:
-                found.append(f"{BLOCK_JOBS.get(job['type'], 'block job')} on {disk.target}")
+            # A backup has a job on each disk, but can only be ended as a whole.
+            if job and job["type"] != libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP:
+                found.append(Job(BLOCK_JOBS.get(job["type"], "block job"), disk.target))
     with except_for(libvirt.VIR_ERR_NO_SUPPORT):
-        if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
-            found.append("migration, save or backup")
+        stats = domain.jobStats(0)
+        if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) != libvirt.VIR_DOMAIN_JOB_NONE:
+            operation = stats.get(libvirt.VIR_DOMAIN_JOB_OPERATION)
+            found.append(Job(DOMAIN_JOBS.get(operation, "job")))
     return tuple(found)
 
 
-def _names(listed: Callable[[], Sequence[Any]]) -> tuple[str, ...]:
-    """Return the names of a domain's snapshots or checkpoints; none where they do not exist."""
+def _checkpoints(domain: Handle) -> tuple[str, ...]:
+    """Return the names of a domain's checkpoints; none where libvirt has no such thing."""
     with except_for(libvirt.VIR_ERR_NO_SUPPORT):
-        return tuple(sorted(item.getName() for item in listed()))
+        return tuple(sorted(item.getName() for item in domain.listAllCheckpoints(0)))
     return ()
+
+
+def _snapshots(domain: Handle) -> tuple[ForeignSnapshot, ...]:
+    """Return libvirt's own snapshots by name; none where libvirt has no such thing."""
+    found = []
+    with except_for(libvirt.VIR_ERR_NO_SUPPORT):
+        for item in domain.listAllSnapshots(0):
+            with except_for(libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
+                found.append(foreign_snapshot(item.getXMLDesc(0)))
+    return tuple(sorted(found, key=lambda snapshot: snapshot.name))
