@@ -3,9 +3,10 @@
 #
 #     tests/live/install.sh demo | test
 #
-# For Debian 12 and later, as root. Made are: packages by apt; .venv in this clone; and the kernel of
-# the test guest in /var/cache/vmsnap-test (VMSNAP_TEST_CACHE). The kernel package is unpacked there,
-# never installed: the machine's own boot must not change. No service is started by installing.
+# For Debian 12 and later, as root. Made are: packages by apt; .venv in this clone; and the kernel and
+# the guest agent of the test guest in /var/cache/vmsnap-test (VMSNAP_TEST_CACHE). Their packages are
+# unpacked there, never installed: the machine's own boot and services must not change. No service
+# is started by installing.
 set -euo pipefail
 umask 022
 
@@ -72,24 +73,32 @@ if tcti_is_missing; then
     install_packages "$(apt-cache pkgnames libtss2-tcti-device0 | head -n 1)"
 fi
 
-# --- the guest's kernel ---------------------------------------------------------------------------
+# --- the guest's kernel and agent ----------------------------------------------------------------
 
-if [ ! -e "$cache/kernel/vmlinuz" ]; then
+unpack() { # unpack PACKAGE: download it; what is in it lies in $work/unpacked then
+    update_lists
+    say "unpacking $1 into $cache"
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/unpacking.XXXXXX")
+    chmod 755 "$work"
+    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" >&2 &&
+        dpkg-deb -x ./*.deb unpacked)
+}
+
+# Of the kernel's modules only these are kept, with what they need: another list unpacks anew.
+modules="virtio_pci virtio_blk virtio_console efivarfs button evdev ext4"
+if [ "$(cat "$cache/kernel/for" 2>/dev/null)" != "$modules" ]; then
     update_lists
     package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
-    say "unpacking $package into $cache"
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/kernel.XXXXXX")
-    chmod 755 "$work"
-    (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package" >&2 &&
-        dpkg-deb -x ./*.deb unpacked)
+    unpack "$package"
     version=$(basename "$work"/unpacked/boot/vmlinuz-*)
     version=${version#vmlinuz-}
     [ -d "$work/unpacked/lib" ] || ln -s usr/lib "$work/unpacked/lib"
     depmod -b "$work/unpacked" "$version"
     mkdir "$work/kernel" "$work/kernel/modules"
     # In the order in which they must be loaded; what is built in is not listed.
-    modprobe -d "$work/unpacked" -S "$version" --show-depends -a virtio_pci virtio_blk efivarfs |
+    # shellcheck disable=SC2086 # a list
+    modprobe -d "$work/unpacked" -S "$version" --show-depends -a $modules |
         awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
         while read -r module; do
             name=$(basename "$module")
@@ -100,8 +109,24 @@ if [ ! -e "$cache/kernel/vmlinuz" ]; then
             echo "$name" >>"$work/kernel/modules/order"
         done
     cp "$work/unpacked/boot/vmlinuz-$version" "$work/kernel/vmlinuz"
+    echo "$modules" >"$work/kernel/for"
     rm -rf "$cache/kernel"
     mv "$work/kernel" "$cache/kernel"
+    rm -rf "$work"
+fi
+
+# Its libraries are those of QEMU, which is installed; a cache may have come from a newer Debian.
+agent_runs() { [ -e "$1" ] && ! ldd "$1" 2>&1 | grep 'not found' >&2; }
+if ! agent_runs "$cache/guest-agent/qemu-ga"; then
+    unpack qemu-guest-agent
+    if ! agent_runs "$work/unpacked/usr/sbin/qemu-ga"; then
+        say "qemu-ga needs libraries that this machine lacks"
+        exit 1
+    fi
+    mkdir "$work/guest-agent"
+    cp "$work/unpacked/usr/sbin/qemu-ga" "$work/guest-agent/"
+    rm -rf "$cache/guest-agent"
+    mv "$work/guest-agent" "$cache/guest-agent"
     rm -rf "$work"
 fi
 

@@ -18,18 +18,24 @@ def install(folder: Path) -> None:
     give_orders(folder, ())
 
 
-def give_orders(folder: Path, orders: tuple[str, ...]) -> None:
+def give_orders(folder: Path, orders: tuple[str, ...], *, has_agent: bool = False) -> None:
     """Write the initramfs for the next boot; `orders` are lines as guest/init reads them.
+
+    `has_agent`: with the guest agent in it, for orders of guest/filesystems.sh.
 
     The orders travel in the initramfs, not on the kernel's command line, so that the domain's
     definition, which is part of what vmsnap keeps, stays the same from boot to boot.
     """
-    build = subprocess.run(
-        [LIVE / "guest" / "build.sh"], check=True, capture_output=True, text=True, timeout=120
-    )
+    parts = ("base", "agent") if has_agent else ("base",)
     lines = "".join(f"{order}\n" for order in orders)
-    image = Path(build.stdout.strip()).read_bytes()
-    (folder / "initrd").write_bytes(_padded(image) + _archive("orders", lines.encode()))
+    archives = b"".join(_padded(_built(part)) for part in parts)
+    (folder / "initrd").write_bytes(archives + _archive("orders", lines.encode()))
+
+
+def _built(part: str) -> bytes:
+    command = (LIVE / "guest" / "build.sh", part)
+    build = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    return Path(build.stdout.strip()).read_bytes()
 
 
 def _archive(name: str, content: bytes) -> bytes:

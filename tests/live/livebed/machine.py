@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 import uuid
@@ -13,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livebed import guest
+from livebed.machine_xml import ORDERS, domain_xml
+from lxml import etree
 
 IMAGES = Path("/var/lib/libvirt/images")
 SWTPM = Path("/var/lib/libvirt/swtpm")
 NVRAM = Path("/var/lib/libvirt/qemu/nvram")
 MIB = 1024 * 1024
+# What the guest's writer prints after each step.
+STEP = r"SEQ \d+"
 
 
 def virsh(*arguments: str, timeout_seconds: float = 60) -> str:
@@ -58,7 +64,8 @@ class Hardware:
     `firmware`: "uefi" (paths in the definition), "secure" (the same with Secure Boot), "auto"
     (`<os firmware='efi'>`: libvirt chooses) or "bios". `tpm`: "2.0", "1.2" or None. `disks`: a
     format per disk, from vda on. `boots_guest`: with the kernel of the test guest, for `boot`.
-    `nvram_path`: instead of libvirt's usual one. `devices`: more XML.
+    `agent`: with a guest agent's channel; the agent itself is started by the order "agent", if at
+    all. `nvram_path`: instead of libvirt's usual one. `devices`: more XML.
     """
 
     firmware: str = "uefi"
@@ -66,6 +73,7 @@ class Hardware:
     disks: tuple[str, ...] = ("qcow2", "qcow2")
     disk_mib: int = 64
     boots_guest: bool = False
+    agent: bool = False
     nvram_path: Path | None = None
     devices: str = ""
 
@@ -209,21 +217,126 @@ class Machine:
         Returns what the last order `read` found, by name: secret, variable, vda, vdb; "-" where
         there is nothing. Raises GuestError if an order failed or the time is up.
         """
-        guest.give_orders(self.folder, orders)
+        self._boot(orders)
+        self._wait_until_off(limit_seconds)
+        console = self.console_text()
+        if "\nFAILED" in console or "\nEND\n" not in console:
+            raise GuestError(f"orders {orders} were not carried out\n{console}")
+        return self.found()
+
+    def boot_and_stay(self, *orders: str, limit_seconds: float = 120) -> None:
+        """Boot the guest, wait until it has carried out the orders; it stays up until `stop`.
+
+        Raises GuestError if an order failed or the time is up.
+        """
+        self._boot((*orders, "serve"))
+        self.wait_for("SERVING", limit_seconds=limit_seconds)
+        if "agent" in orders:
+            self.wait_for_agent()
+
+    def tell(self, *orders: str, limit_seconds: float = 60) -> Mapping[str, str]:
+        """Have a guest that stays up carry out more orders; needs the hardware's `agent`.
+
+        Returns what the last order `read` or `numbers` found. Raises GuestError as `boot` does.
+        """
+        for order in orders:
+            word = order.split()[0]
+            done = self.count_lines(f"DONE {word}")
+            # Held open until the guest has read it: QEMU drops what it could not pass on.
+            with self._connect_to_orders() as connection:
+                connection.sendall(f"{order}\n".encode())
+                self.wait_for(f"DONE {word}", times=done + 1, limit_seconds=limit_seconds)
+        if "agent" in orders:
+            self.wait_for_agent()
+        return self.found()
+
+    def stop(self, limit_seconds: float = 60) -> None:
+        """Have libvirt ask a guest that stays up to power off, and wait until it is off.
+
+        As libvirt does it: through the agent where one is connected, else by the power button.
+        """
+        virsh("shutdown", self.id)
+        self._wait_until_off(limit_seconds)
+
+    def ask_agent(self, command: str, limit_seconds: int = 10) -> object:
+        """Send a command without arguments to the guest agent; return its answer."""
+        line = json.dumps({"execute": command})
+        answer = virsh("qemu-agent-command", self.id, "--timeout", str(limit_seconds), line)
+        found: object = json.loads(answer)["return"]
+        return found
+
+    def wait_for_agent(self, limit_seconds: float = 20) -> None:
+        """Wait until libvirt reaches the agent, which is a moment after the guest started it."""
+        until = time.monotonic() + limit_seconds
+        while True:
+            try:
+                self.ask_agent("guest-ping")
+            except VirshError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+    def wait_for(self, line: str, *, times: int = 1, limit_seconds: float = 60) -> None:
+        """Wait until the guest has printed a whole line, so many times since its start.
+
+        Raises GuestError if anything failed in the guest, it is off, or the time is up.
+        """
+        self._wait_for_lines(re.escape(line), times, limit_seconds)
+
+    def wait_for_steps(self, count: int, limit_seconds: float = 60) -> None:
+        """Wait until a guest with a writer has made so many steps from now on."""
+        made = self._count_lines(STEP)
+        self._wait_for_lines(STEP, made + count, limit_seconds)
+
+    def count_lines(self, line: str) -> int:
+        """Count how often the guest has printed a whole line in its last boot."""
+        return self._count_lines(re.escape(line))
+
+    def _count_lines(self, pattern: str) -> int:
+        return len(re.findall(f"^{pattern}$", self.console_text(), re.MULTILINE))
+
+    def _wait_for_lines(self, pattern: str, times: int, limit_seconds: float) -> None:
+        until = time.monotonic() + limit_seconds
+        while self._count_lines(pattern) < times:
+            console = self.console_text()
+            if "\nFAILED" in console:
+                raise GuestError(f"failed before it said '{pattern}'\n{console}")
+            if time.monotonic() > until or self.state == "shut off":
+                raise GuestError(f"did not say '{pattern}' in {limit_seconds} s\n{console}")
+            time.sleep(0.1)
+
+    def found(self) -> Mapping[str, str]:
+        """Return the guest's last line of results, by name; empty if there is none."""
+        results = re.findall(r"^RESULT (.*)$", self.console_text(), re.MULTILINE)
+        return dict(word.split("=", 1) for word in results[-1].split()) if results else {}
+
+    def _boot(self, orders: tuple[str, ...]) -> None:
+        guest.give_orders(self.folder, orders, has_agent=self.hardware.agent)
+        self.console.unlink(missing_ok=True)
         self.start()
+
+    def _wait_until_off(self, limit_seconds: float) -> None:
         until = time.monotonic() + limit_seconds
         while self.state != "shut off":
             if time.monotonic() > until:
                 self.destroy()
                 raise GuestError(f"not off after {limit_seconds} s\n{self.console_text()}")
             time.sleep(0.1)
-        console = self.console_text()
-        if "\nFAILED" in console or "\nEND\n" not in console:
-            raise GuestError(f"orders {orders} were not carried out\n{console}")
-        results = re.findall(r"^RESULT (.*)$", console, re.MULTILINE)
-        if not results:
-            return {}
-        return dict(word.split("=", 1) for word in results[-1].split())
+
+    def _connect_to_orders(self) -> socket.socket:
+        """Open the channel for orders; only a running domain's definition has its path."""
+        channels = etree.fromstring(virsh("dumpxml", self.id)).iterfind("devices/channel")
+        (path,) = (
+            channel.find("source").get("path")
+            for channel in channels
+            if channel.find("target").get("name") == ORDERS
+        )
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(10)
+        connection.connect(path)
+        return connection
 
     def console_text(self) -> str:
         """Return what the guest has printed in its last boot."""
@@ -235,6 +348,4 @@ class Machine:
 
     def xml(self) -> str:
         """Return the definition that the machine is made with."""
-        from livebed.machine_xml import domain_xml
-
         return domain_xml(self)

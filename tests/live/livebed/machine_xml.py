@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from livebed.machine import Machine
 
 OVMF = "/usr/share/OVMF"
+ORDERS = "vmsnap.test.orders"
 
 
 def domain_xml(machine: Machine) -> str:
@@ -35,6 +36,7 @@ def domain_xml(machine: Machine) -> str:
     <controller type='usb' model='none'/>
     <serial type='file'><source path='{machine.console}'/></serial>
     {_tpm(hardware.tpm)}
+    {_channels() if hardware.agent else ""}
     <memballoon model='none'/>
     {hardware.devices}
   </devices>
@@ -77,3 +79,11 @@ def _tpm(version: str | None) -> str:
         return ""
     model = "tpm-crb" if version == "2.0" else "tpm-tis"
     return f"<tpm model='{model}'><backend type='emulator' version='{version}'/></tpm>"
+
+
+def _channels() -> str:
+    """Return the guest agent's channel, and the one for orders to a guest that runs."""
+    return "".join(
+        f"<channel type='unix'><target type='virtio' name='{name}'/></channel>"
+        for name in ("org.qemu.guest_agent.0", ORDERS)
+    )
