@@ -1,15 +1,22 @@
 # make test   install what is missing, then run every test, the live ones on private hosts
+# make test-matrix   run the tests that tell libvirts apart on several: Debian 12, 13 and testing;
+#                    MATRIX="trixie" takes one of them (bookworm trixie forky)
 # make demo   install what is missing, then show the tool on a throw-away machine
 # make lint   formatting, style, types, imports and spelling alone
 # make clean  remove what these made: .venv, caches, the test guest (packages of apt stay)
 #
 # For Debian 12 and later, as root: test and demo start a libvirt of their own.
 
-.PHONY: test demo lint clean
+.PHONY: test test-matrix demo lint clean
 
 test:
 	tests/live/install.sh test
 	.venv/bin/python tests/run.py
+
+# Each other suite is a folder in /var/cache/vmsnap-test/suites, 1.3 GB, made at the first run.
+test-matrix:
+	tests/live/install.sh test
+	.venv/bin/python tests/live/matrix/matrix.py
 
 demo:
 	@tests/live/install.sh demo

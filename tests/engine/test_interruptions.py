@@ -88,6 +88,14 @@ def with_backup(world):
     world.touch_firmware(7)
 
 
+def with_backup_of_a_tpm_file(world):
+    """The state's one file is where libvirt's own place has a file in a directory."""
+    source = f"<source type='file' path='{world.tpm / 'tpm2-00.permall'}'/>"
+    plain = "<backend type='emulator' version='2.0'/>"
+    world.edit(plain, f"{plain.replace('/>', '>')}{source}</backend>")
+    with_backup(world)
+
+
 def restored(world):
     with_backup(world)
     restore_backup(world.ports, world.name, "kept", RestoreRequest())
@@ -117,6 +125,10 @@ VERBS = MappingProxyType(
         ),
         "restore": (
             with_backup,
+            lambda world: restore_backup(world.ports, world.name, "kept", RestoreRequest()),
+        ),
+        "restore of a TPM in a file": (
+            with_backup_of_a_tpm_file,
             lambda world: restore_backup(world.ports, world.name, "kept", RestoreRequest()),
         ),
         "delete the first": (

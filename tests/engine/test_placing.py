@@ -5,18 +5,30 @@ import pytest
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.placing import plan_placing
 from vmsnap.engine.requests import CreateRequest
-from vmsnap.engine.steps.host_files import DiscardHostFile, StageHostFile, Swap, SwapHostFile
+from vmsnap.engine.steps.host_files import (
+    DiscardHostFile,
+    StageHostFile,
+    Swap,
+    SwapHostFile,
+    Witness,
+)
 from vmsnap.errors import NotAvailableError
 from vmsnap.model import HostFileType
 
 NVRAM, TPM = HostFileType.NVRAM, HostFileType.TPM
 OPERATION = "12345678-9abc-4def-8000-000000000001"
-TPM_XML = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+PLAIN_BACKEND = "<backend type='emulator' version='2.0'/>"
+TPM_XML = f"<tpm model='tpm-crb'>{PLAIN_BACKEND}</tpm>"
 
 
 def kept(world, **options):
     create_backup(world.ports, world.name, CreateRequest(name="kept", **options))
     return world.rows()[1][0]
+
+
+def own_place(kind, path):
+    source = f"<source type='{kind}' path='{path}'/>"
+    return f"{PLAIN_BACKEND.replace('/>', '>')}{source}</backend>"
 
 
 def definition(world):
@@ -35,6 +47,30 @@ def kinds(steps):
 def test_what_is_the_same_is_left_alone(world):
     placing = plan(world, kept(world), NVRAM, TPM)
     assert (placing.before, placing.behind, placing.changes) == ((), (), ())
+
+
+@pytest.mark.parametrize("kind", ["file", "dir"])
+def test_a_tpm_with_a_place_of_its_own_is_exchanged_there(world, kind):
+    """H21: a regular file, or a directory like libvirt's own."""
+    place = world.tpm / "tpm2-00.permall" if kind == "file" else world.tpm
+    world.edit(PLAIN_BACKEND, own_place(kind, place))
+    resource = kept(world)
+    live = place.read_bytes() if kind == "file" else None
+    world.touch_firmware(2)
+    placing = plan(world, resource, TPM)
+    steps = (*placing.before, *placing.behind, *placing.witnesses)
+    assert kinds(steps) == [StageHostFile, SwapHostFile, DiscardHostFile, Witness]
+    assert {(step.path, step.is_file) for step in steps} == {(place, kind == "file")}
+    assert live is None or world.ports.catalog.content(placing.before[0].digest) == live
+
+
+def test_a_state_of_another_form_is_refused(world):
+    """H21: swtpm's file is no directory in a file; --leave keeps the live one."""
+    resource = kept(world)
+    world.edit(PLAIN_BACKEND, own_place("file", world.folder / "tpm" / "state"))
+    with pytest.raises(NotAvailableError, match="tpm was kept of a directory") as caught:
+        plan(world, resource, TPM)
+    assert "--leave tpm" in caught.value.hint
 
 
 @pytest.mark.parametrize("type_", HostFileType)

@@ -67,8 +67,8 @@ def test_a_domain_boots_after_a_revert_although_virsh_left_backing_stores_in_it(
     virsh(*snapshot, "live", "--diskspec", "vda,snapshot=no")
     web.destroy()
     left = web.definition()
-    assert "<backingStore/>" in left  # vda: the pivot's
-    assert "<backingStore type=" in left  # vdb: the live snapshot's
+    # Of the live snapshot, on vdb; libvirt 9 leaves an empty one of the pivot on vda too.
+    assert "<backingStore type=" in left
 
     vmsnap("snapshot", "create", web.name, "--name", "monday")
     assert web.boot("destroy", "read") == DESTROYED
