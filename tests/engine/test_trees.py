@@ -253,16 +253,16 @@ def test_an_unlink_that_takes_effect_and_fails_leaves_no_row(bed):
     """H44: only the sync of the folder failed (seed 3063)."""
     bed.create("one")
     bed.write("vda", FULL)
-    bed.delete("one", trap=Trap(1, "error", True, method="remove_overlay"))
+    bed.delete("one", trap=Trap(1, "error", True, method="images.remove_overlay"))
     assert bed.model.groups == {}
     finish(bed)
 
 
-@pytest.mark.parametrize("method", ["commit", "rebase"])
-def test_an_unlink_that_fails_is_left_to_the_next_delete(bed, method):
+@pytest.mark.parametrize("is_pulled", [False, True])
+def test_an_unlink_that_fails_is_left_to_the_next_delete(bed, is_pulled):
     """H44: the row that is left names a file that is there."""
-    lone_layer_under_branches(bed, is_pulled=method == "rebase")
-    bed.delete("one", trap=Trap(1, "error", False, method="remove_overlay"))
+    lone_layer_under_branches(bed, is_pulled=is_pulled)
+    bed.delete("one", trap=Trap(1, "error", False, method="images.remove_overlay"))
     finish(bed)
 
 
@@ -285,23 +285,23 @@ def lone_layer_under_branches(bed, *, is_pulled):
 @pytest.mark.parametrize(
     ("number", "method", "failing"),
     [
-        (1, "commit", "commit"),
-        (2, "commit", "commit"),
-        (1, "set_backing", "commit"),
-        (2, "set_backing", "set_backing"),
-        (1, "rebase", "rebase"),
-        (1, "qemu_img", "rebase"),
-        (2, "qemu_img", "rebase"),
-        (3, "qemu_img", "rebase"),
+        (1, "images.commit", "images.commit"),
+        (2, "images.commit", "images.commit"),
+        (1, "images.set_backing", "images.commit"),
+        (2, "images.set_backing", "images.set_backing"),
+        (1, "images.rebase", "images.rebase"),
+        (1, "qemu_img", "images.rebase"),
+        (2, "qemu_img", "images.rebase"),
+        (3, "qemu_img", "images.rebase"),
         (3, "qemu_img", "qemu_img"),
-        (1, "remove_overlay", "remove_overlay"),
+        (1, "images.remove_overlay", "images.remove_overlay"),
     ],
 )
 def test_what_a_killed_merge_wrote_is_known_when_recover_fails(
     bed, number, method, failing, is_after
 ):
     """H1, H44: its files are not taken for changed by somebody, nor its headers for wrong."""
-    lone_layer_under_branches(bed, is_pulled=failing in {"rebase", "qemu_img"})
+    lone_layer_under_branches(bed, is_pulled=failing in {"images.rebase", "qemu_img"})
     recovery = Trap(1, "error", False, method=failing)
     bed.delete("one", trap=Trap(number, "kill", is_after, recovery, method))
     for name in ("two", "three"):

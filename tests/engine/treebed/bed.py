@@ -288,7 +288,6 @@ class Bed:
             with self.monkeypatch.context() as patch:
                 if trap.how == "kill":
                     patch.setattr("vmsnap.engine.journal._settle_after", _die)
-                    patch.setattr("vmsnap.host.image_pull._take_back", lambda *_: None)
                 do(trapped(self.world.ports, trap))
         finally:
             self.qemu.trap = None

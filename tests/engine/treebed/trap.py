@@ -39,7 +39,7 @@ class Trap:
     recovery: "Trap | None" = None
     """For a kill: what ends the first try of recover, by a kill or an error."""
     method: str | None = None
-    """Count only the calls of this method of a port, or the writing commands of qemu_img."""
+    """Count only the calls of this method, such as images.commit; or qemu_img, its writing ones."""
     count: int = 0
     is_sprung: bool = False
 
@@ -52,6 +52,8 @@ class Trap:
         self, error_class: type[VmsnapError], change: Callable[[], object], method: str = ""
     ) -> object:
         """Do a change, or end the run before or after it."""
+        if self.is_sprung and self.how == "kill":
+            raise EndedError  # nor does anything clean up after it
         if self.is_sprung or self.method not in (None, method):
             return change()
         self.count += 1
@@ -66,24 +68,22 @@ class Trap:
 class Trapped:
     """A port whose changes go through a trap."""
 
-    def __init__(self, real: object, trap: Trap, of: tuple[type[VmsnapError], set[str]]) -> None:
-        self._real, self._trap, (self._error_class, self._methods) = real, trap, of
+    def __init__(self, ports: Ports, port: str, trap: Trap) -> None:
+        self._real, self._port, self._trap = getattr(ports, port), port, trap
+        self._error_class, self._methods = CHANGING[port]
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._real, name)
         if name not in self._methods:
             return found
         return lambda *args, **options: self._trap.around(
-            self._error_class, lambda: found(*args, **options), name
+            self._error_class, lambda: found(*args, **options), f"{self._port}.{name}"
         )
 
 
 def trapped(ports: Ports, trap: Trap) -> Ports:
     """Return ports that end the run where the trap says."""
-    return replace(
-        ports,
-        **{name: Trapped(getattr(ports, name), trap, of) for name, of in CHANGING.items()},
-    )
+    return replace(ports, **{name: Trapped(ports, name, trap) for name in CHANGING})
 
 
 class QuickQemuImg(QemuImg):
