@@ -1,5 +1,6 @@
 """Where the hypervisor contract runs: the fake, and the libvirtd of a private host."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from fakes.hypervisor import FakeHypervisor
 
 from vmsnap.errors import LibvirtError
 from vmsnap.host.domain_xml import XmlDefinitions
-from vmsnap.model import DomainId
+from vmsnap.model import DomainId, ForeignSnapshot
 from vmsnap.ports import Hypervisor, LiveMerge, MergeKind
 
 URI = "qemu:///system"
@@ -76,6 +77,15 @@ def chain_of(path: Path) -> tuple[Path, ...]:
     return tuple(Path(image["filename"]) for image in json.loads(run(*command)))
 
 
+def content_of(path: Path) -> str:
+    """Return the digest of what a qcow2 image gives to read, also while QEMU has it open."""
+    raw = path.with_suffix(".read")
+    run("qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", str(path), str(raw))
+    digest = hashlib.sha256(raw.read_bytes()).hexdigest()
+    raw.unlink()
+    return digest
+
+
 def run(*command: str) -> str:
     """Run a program of the host; raises LibvirtError with what it says if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -121,7 +131,9 @@ class FakeBed:
 
     def take_snapshot(self, domain_id: DomainId, name: str) -> None:
         machine = self.hypervisor.machines[domain_id]
-        machine.foreign_snapshots = (*machine.foreign_snapshots, name)
+        paths = tuple(self.hypervisor.domain(domain_id).active_paths.values())
+        made = ForeignSnapshot(name, is_external=False, kept_paths=paths)
+        machine.foreign_snapshots = (*machine.foreign_snapshots, made)
 
     def add_volume(self, pool: str, path: Path) -> None:
         self.hypervisor.volumes[pool, path.name] = path
