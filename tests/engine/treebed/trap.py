@@ -42,6 +42,7 @@ class Trap:
     """Count only the calls of this method, such as images.commit; or qemu_img, its writing ones."""
     count: int = 0
     is_sprung: bool = False
+    is_over: bool = False
 
     def __repr__(self) -> str:
         again = f", recovery={self.recovery!r}" if self.recovery else ""
@@ -52,7 +53,7 @@ class Trap:
         self, error_class: type[VmsnapError], change: Callable[[], object], method: str = ""
     ) -> object:
         """Do a change, or end the run before or after it."""
-        if self.is_sprung and self.how == "kill":
+        if self.is_over and self.how == "kill":
             raise EndedError  # nor does anything clean up after it
         if self.is_sprung or self.method not in (None, method):
             return change()
@@ -62,6 +63,7 @@ class Trap:
         self.is_sprung = True
         if self.is_after:
             change()
+        self.is_over = True
         raise error_class("injected") if self.how == "error" else EndedError
 
 
