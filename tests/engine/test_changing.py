@@ -5,12 +5,11 @@ import pytest
 from vmsnap.engine.changing import changing, refuse_unsafe, require_changeable
 from vmsnap.errors import (
     BusyError,
-    DomainNotFoundError,
     DomainRunningError,
     StateError,
     UnsupportedError,
 )
-from vmsnap.model import DomainState
+from vmsnap.model import DomainState, Job
 
 
 def domain(world, **changes):
@@ -51,13 +50,14 @@ def test_a_busy_domain_changes_nothing(world):
     assert caught.value.exit_code == 75
 
 
-def test_a_domain_that_went_away_is_not_found(world):
+def test_a_domain_that_went_away_keeps_its_name(world):
+    """A purge works on it all the same; other verbs find out when they look."""
+    with changing(world.ports, world.uuid, "test") as operation:
+        assert operation.domain_name == world.name
+    world.create("monday")
     world.hypervisor.undefine(world.uuid)
-    with (
-        pytest.raises(DomainNotFoundError),
-        changing(world.ports, world.uuid, "test"),
-    ):
-        pass
+    with changing(world.ports, world.uuid, "test") as operation:
+        assert operation.domain_name == world.name
 
 
 @pytest.mark.parametrize("state", [DomainState.RUNNING, DomainState.PAUSED, DomainState.OTHER])
@@ -92,8 +92,12 @@ def test_a_fence_is_refused_with_its_cure(world):
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"block_jobs": ("vda: commit",)}, "vda: commit"), ({"checkpoints": ("c1",)}, "checkpoints")],
-    ids=["block job", "checkpoint"],
+    [
+        ({"block_jobs": (Job("block copy", "vda"),)}, "block copy on vda"),
+        ({"block_jobs": (Job("backup"),)}, "backup"),
+        ({"checkpoints": ("c1",)}, "checkpoints .'c1'."),
+    ],
+    ids=["block job", "backup", "checkpoint"],
 )
 @pytest.mark.parametrize("verb", ["create", "revert", "delete"])
 def test_libvirts_unfinished_business_refuses_by_name(world, changes, word, verb):
@@ -106,3 +110,25 @@ def test_libvirts_unfinished_business_refuses_by_name(world, changes, word, verb
     with pytest.raises(StateError, match=word):
         getattr(world, verb)("monday" if verb != "create" else "tuesday")
     assert world.everything() == before
+
+
+def test_what_ends_libvirts_unfinished_business_can_be_pasted(world):
+    """A block job ends alone, other jobs as a whole; a checkpoint needs the domain to run."""
+    name = world.name
+    for changes, hint in (
+        ({"block_jobs": (Job("block copy", "vda"),)}, f"virsh blockjob {name} vda --abort"),
+        ({"block_jobs": (Job("migration"),)}, f"virsh domjobabort {name}"),
+        (
+            {"block_jobs": (), "checkpoints": ("c 1",)},
+            f"virsh start {name} && virsh checkpoint-delete {name} 'c 1'",
+        ),
+    ):
+        with pytest.raises(StateError) as caught:
+            refuse_unsafe(world.ports, domain(world, **changes), "nothing can be done then")
+        assert caught.value.hint == hint
+
+
+def test_checkpoints_of_a_running_machine_stand_in_nobodys_way(world):
+    """libvirt carries their bitmaps along: seen in the live tests."""
+    found = domain(world, checkpoints=("c1",), state=DomainState.RUNNING)
+    refuse_unsafe(world.ports, found, "nothing can be done then")

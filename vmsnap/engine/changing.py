@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vmsnap.engine.hints import operands
 from vmsnap.engine.history import record_failure, record_success, subject_of
+from vmsnap.engine.journal import refuse_if_cancelled
 from vmsnap.engine.recover import recover_domain
 from vmsnap.errors import (
     BusyError,
@@ -17,6 +18,8 @@ from vmsnap.errors import (
 from vmsnap.model import Domain, DomainId, DomainState, Job, Operation, OperationId
 from vmsnap.ports import Ports
 
+WAIT_SLICE = 1.0
+
 
 @contextmanager
 def changing(
@@ -25,7 +28,8 @@ def changing(
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
     How it ends is recorded in the history. `subject` is what it is about: names or UUIDs of groups
-    or backups as they were typed. Raises BusyError if the lock is not to be had, and what recovery raises if that cannot be done.
+    or backups as they were typed. Raises BusyError if the lock is not to be had, and what
+    recovery raises if that cannot be done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
@@ -52,10 +56,27 @@ def _held(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[None]:
     """Hold the domain's lock; that it is busy is said with the domain's name."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(ports.locks.hold(domain_id, verb, ports.wait_seconds))
+            stack.enter_context(_wait_for(ports, domain_id, verb))
         except BusyError as error:
             message = f"domain '{_name(ports, domain_id)}' is busy: {error.message}"
             raise BusyError(message, hint=error.hint) from error
+        yield
+
+
+@contextmanager
+def _wait_for(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[None]:
+    """Hold the lock; where others may cancel this, look every second whether they did."""
+    until = ports.clock.ticks() + ports.wait_seconds
+    with ExitStack() as stack:
+        while True:
+            left = max(0.0, until - ports.clock.ticks())
+            try:
+                stack.enter_context(ports.locks.hold(domain_id, verb, min(left, WAIT_SLICE)))
+                break
+            except BusyError:
+                if left <= WAIT_SLICE:
+                    raise
+            refuse_if_cancelled(ports)
         yield
 
 

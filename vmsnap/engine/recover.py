@@ -1,5 +1,6 @@
 """The verb recover: finish or take back what was interrupted, and lift fences that were left."""
 
+from vmsnap.engine.history import record_recovered, record_success
 from vmsnap.engine.journal import Interrupted, Run, load, settle
 from vmsnap.engine.results import RecoverResult
 from vmsnap.engine.steps.all import STEPS
@@ -11,7 +12,7 @@ from vmsnap.errors import (
     DomainRunningError,
     VmsnapError,
 )
-from vmsnap.model import Domain, DomainId, Operation, OperationId
+from vmsnap.model import Domain, DomainId, Operation, OperationId, Outcome
 from vmsnap.ports import Ports
 
 VERB = "recover"
@@ -64,10 +65,13 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     _require_its_database(ports, interrupted)
     run = Run(ports, interrupted.operation, facts=interrupted.facts)
     finished = settle(run, interrupted.steps, interrupted.done)
+    is_partial = any(fact.startswith("unmerged:") for fact in run.facts)
+    ended = (Outcome.PARTIAL if is_partial else Outcome.DONE) if finished else Outcome.UNDONE
+    record_recovered(ports, interrupted.operation, ended)
     ports.journals.remove(domain_id)
     outcome, words = ("finished", "was finished") if finished else ("undone", "was taken back")
     message = f"'{interrupted.operation.verb}' of {_when(interrupted.operation)} {words}"
-    if any(fact.startswith("unmerged:") for fact in run.facts):
+    if is_partial:
         message += "; a group is left to be deleted again"
     ports.reporter.warn(f"domain '{interrupted.operation.domain_name}': interrupted {message}")
     return _result(ports, domain_id, interrupted, outcome, message)
@@ -82,8 +86,10 @@ def _recover(ports: Ports, domain_id: DomainId, *, lift_fences: bool) -> Recover
                 return result
             if not lift_fences:
                 return _result(ports, domain_id, None, "journal_lost", _JOURNAL_LOST)
-            lift_fence(Run(ports, _nothing(ports, domain)))
+            operation = _nothing(ports, domain)
+            lift_fence(Run(ports, operation))
             ports.journals.remove(domain_id)
+            record_success(ports, operation)
             message = "the fence was lifted without a journal; look at disks, NVRAM and TPM"
             return _result(ports, domain_id, None, "fence_lifted", message)
     except BusyError as error:
@@ -151,6 +157,7 @@ def _nothing(ports: Ports, domain: Domain) -> Operation:
         domain_id=domain.id,
         domain_name=domain.name,
         started_at=ports.clock.now(),
+        user=ports.user,
     )
 
 

@@ -4,11 +4,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from vmsnap.engine.names import is_snapshot_name, snapshot_name
+from vmsnap.errors import VmsnapError
 from vmsnap.model import (
     Backup,
     Capture,
     Domain,
     Group,
+    GroupKind,
+    HistoryEntry,
     HostFileType,
     ImageInfo,
     LeftOutDisk,
@@ -77,15 +81,27 @@ class SnapshotDisk:
     """Space that the frozen layer takes on disk."""
 
 
+GONE = "gone"
+"""Where a domain is that is not defined on its host any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group as it is shown."""
+    """A group as it is shown; its resource has the domain's name of today."""
 
     group: Group
     is_current: bool
     disks: tuple[SnapshotDisk, ...]
     size_bytes: int
     """Space on disk: the frozen layers' allocated bytes and the captured host files."""
+    domain_state: str | None = None
+    """The state of the domain as libvirt has it now, GONE, or None for another host's."""
+
+    def snapshot_name(self, target: str) -> str:
+        """Return what the snapshot of one disk is called."""
+        if self.group.kind is GroupKind.SINGLE:
+            return self.group.name
+        return snapshot_name(self.group.name, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,13 @@ class MergeResult:
     code: str | None = None
     message: str | None = None
 
+    @property
+    def snapshot_name(self) -> str:
+        """What the disk's snapshot was called; a single one is named so itself."""
+        if is_snapshot_name(self.group):
+            return self.group
+        return snapshot_name(self.group, self.target)
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
@@ -195,6 +218,31 @@ class BackupResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ClonedTarget:
+    """What became of one target of `backup clone`; `name` is as typed if it was not reached.
+
+    `is_done` says that it has the source's host files now, `is_changed` that it had not before.
+    """
+
+    name: str
+    changes: tuple[str, ...] = ()
+    is_done: bool = False
+    is_changed: bool = False
+    safety: Resource | None = None
+    error: VmsnapError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloneResult:
+    """What `backup clone` did or would do; `backup` None: the source's present host files."""
+
+    source_name: str
+    backup: str | None
+    targets: tuple[ClonedTarget, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyResult:
     """One verified backup row; `problem` is None if its content is whole."""
 
@@ -220,6 +268,22 @@ class RecoverResult:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """An operation that ended; `undo` is the command that takes it back, where there is one."""
+
+    entry: HistoryEntry
+    undo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryList:
+    """The last operations, oldest first; `is_cut` says that there are older ones."""
+
+    lines: tuple[HistoryLine, ...]
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TreeNode:
     """A group in `group tree`, with those that stand on it, oldest first."""
 
@@ -236,3 +300,47 @@ class GroupTree:
     stands_on_nothing: bool
     current_size_bytes: int = field(default=0)
     """Space that the active layers take."""
+    domain_state: str | None = None
+    """As in GroupView."""
+
+
+@dataclass(frozen=True, slots=True)
+class UngroupResult:
+    """What `group ungroup` did or would do; `backup` is None if it was dropped."""
+
+    domain_name: str
+    name: str
+    snapshots: tuple[str, ...]
+    backup: Resource | None
+    is_done: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftFile:
+    """A file that a purge removes, or (`reason` says why) leaves in place; sizes on disk."""
+
+    path: Path
+    size_bytes: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeResult:
+    """What `purge` did or would do; `problem` (code, message) is why files and rows are left."""
+
+    domain_id: str
+    domain_name: str
+    groups: tuple[str, ...]
+    snapshots: tuple[str, ...]
+    backups: tuple[str, ...]
+    removed: tuple[LeftFile, ...]
+    kept: tuple[LeftFile, ...]
+    is_done: bool
+    problem: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left (a dry run is never complete)."""
+        return self.is_done and self.problem is None
