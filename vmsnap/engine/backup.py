@@ -46,7 +46,7 @@ def create_backup(ports: Ports, domain: str, request: CreateRequest) -> BackupRe
     if request.dry_run:
         plan = _plan(ports, preview_operation(ports, domain_id, verb), request)
         return _created(plan, None)
-    with changing(ports, domain_id, verb) as operation:
+    with changing(ports, domain_id, verb, subject=request.name or "") as operation:
         plan = _plan(ports, operation, request)
         ports.reporter.step(f"keeping the host files of domain '{plan.domain.name}'")
         return _created(plan, _execute(ports, operation, plan, request))
@@ -90,7 +90,7 @@ def delete_backup(ports: Ports, domain: str, backup: str, *, dry_run: bool) -> B
     if dry_run:
         operation = preview_operation(ports, domain_id, verb)
         return _deleted(*_find_deletable(ports, operation, backup), is_done=False)
-    with changing(ports, domain_id, verb) as operation:
+    with changing(ports, domain_id, verb, subject=backup) as operation:
         found, resource = _find_deletable(ports, operation, backup)
         record = ports.catalog.record(operation.host_id, domain_id)
         if record is not None and record.safety_id == resource.id:
