@@ -68,3 +68,38 @@ def test_without_snapshots_it_says_what_to_do_next(vmsnap, host):
         "",
         "no snapshots yet\nhint: vmsnap snapshot create DOMAIN\n",
     )
+
+
+# --- several domains --------------------------------------------------------------------------
+
+
+def test_several_domains_are_taken_and_the_others_stay_when_one_fails(vmsnap, host):
+    run = vmsnap("snapshot", "create", NAME, "nobody", "--json", status=3)
+    assert [(found["domain"], found["error"]) for found in run.data["results"]] == [
+        (NAME, None),
+        ("nobody", "domain_not_found"),
+    ]
+    assert len(run.data["groups"]) == 1
+    assert run.changed is True
+    assert "error: no domain 'nobody'" in vmsnap("snapshot", "create", "nobody", NAME, status=3).err
+
+
+def test_all_domains_of_the_host_are_taken(vmsnap, host):
+    assert f"of domain '{NAME}'" in vmsnap("snapshot", "create", "--all").out
+
+
+def test_all_over_none_is_no_failure(vmsnap, host):
+    host.machines.clear()
+    run = vmsnap("snapshot", "create", "--all", "--json")
+    assert (run.data["groups"], run.data["results"], run.changed) == ([], [], False)
+
+
+@pytest.mark.parametrize("words", [(), (NAME, "--all")])
+def test_names_or_all_and_not_both(vmsnap, host, words):
+    assert "--all" in vmsnap("snapshot", "create", *words, status=2).err
+
+
+def test_a_single_domain_answers_as_it_always_did(vmsnap, host):
+    data = vmsnap("snapshot", "create", NAME, "--name", "monday", "--json").data
+    assert (data["domain"], data["name"], data["groups"][0]["name"]) == (NAME, "monday", "monday")
+    assert data["groups"][0]["instant"]["proof"] == "offline"

@@ -67,7 +67,12 @@ def bed(ports):
     catalog = Catalog()
     events = []
     steps = {name: Step(name, events, name == "commit") for name in ("a", "b", "commit", "c", "d")}
-    seen = SimpleNamespace(catalog=catalog, journals=ports.journals, reporter=ports.reporter)
+    seen = SimpleNamespace(
+        catalog=catalog,
+        journals=ports.journals,
+        reporter=ports.reporter,
+        is_cancelled=lambda: False,
+    )
     operation = Operation("o", "test", "h", "d" * 36, "web", ports.clock.now())
 
     def run():
@@ -190,3 +195,17 @@ def test_a_journal_of_another_version_is_left_to_it(bed):
 def test_a_journal_whose_header_was_never_whole_tells_nothing(bed):
     """H44."""
     assert journal.load(bed.ports, bed.operation.domain_id, {}) is None
+
+
+@pytest.mark.parametrize("steps_before", [0, 1, 2])
+def test_what_others_cancel_is_taken_back_before_its_next_step(bed, steps_before):
+    """A signal is raised in the main thread only; operations in others ask for it."""
+    answers = iter([False] * steps_before)
+    bed.ports.is_cancelled = lambda: next(answers, True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        bed.run()
+    assert caught.value.vmsnap_changed is False
+    done = ["a", "b"][:steps_before]
+    assert [event for event in bed.events if not event.startswith("-")] == done
+    assert [event[1:] for event in bed.events if event[1:] in done] == done[::-1]
+    assert bed.ports.journals.pending() == ()

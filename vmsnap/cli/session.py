@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from vmsnap.cli.reporter import StderrReporter
 from vmsnap.errors import ConfigError, LeftChangedError, VmsnapError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import typer
@@ -76,6 +77,18 @@ class Session:
             raise ConfigError(message, hint="apt install python3-libvirt") from error
         self._wirings.append(Wiring(self.settings, self.reporter, need))
         return self._wirings[-1].ports
+
+    @contextmanager
+    def more_ports(self, *, is_reading: bool) -> "Iterator[Ports]":
+        """Build ports of its own for one of several domains, for the length of a `with` block."""
+        from vmsnap.cli.wiring import Need, Wiring
+
+        wiring = Wiring(self.settings, self.reporter, Need.READ if is_reading else Need.WRITE)
+        self._wirings.append(wiring)
+        try:
+            yield wiring.ports
+        finally:
+            wiring.close()
 
     @property
     def has_ports(self) -> bool:

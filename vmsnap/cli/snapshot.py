@@ -1,5 +1,6 @@
 """The verbs of snapshots: create, list, delete."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from vmsnap.cli.options import (
 )
 from vmsnap.cli.questions import pasteable
 from vmsnap.cli.session import Session
+from vmsnap.cli.several import All, Domains, answer_of, run_on_each
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and see snapshots.")
 
@@ -29,13 +31,15 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and se
     epilog=epilog(
         "vmsnap snapshot create web1 --name before-upgrade",
         "vmsnap snapshot create web1 --exclude vdb --without tpm --dry-run",
+        "vmsnap snapshot create --all --try-quiesce --wait 60",
         statuses=(11, 13, 14, 16, 20, 21, 22, 24, 30, 75),
     ),
 )
 def create(
     context: typer.Context,
-    domain: Domain,
+    domains: Domains = None,
     *,
+    all_: All = False,
     name: Name = None,
     description: Description = "",
     exclude: Annotated[
@@ -65,11 +69,20 @@ def create(
             help="Time limit for freezing.",
         ),
     ] = 10,
+    overlay_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--overlay-dir",
+            metavar="DIR",
+            help="Put the new overlays there, not beside their images; needed for block devices.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Take a group of a domain at one instant, shut off or running.
+    """Take a group of each domain at one instant, shut off or running.
 
-    It holds the domain's disks, NVRAM, TPM state and definition.
+    It holds the domain's disks, NVRAM, TPM state and definition. Several domains are taken side by
+    side, each all or nothing by itself.
     """
     from vmsnap.cli.render_group import created
     from vmsnap.engine.create import create_group
@@ -86,16 +99,17 @@ def create(
         quiesce=quiesce,
         try_quiesce=try_quiesce,
         freeze_seconds=freeze_timeout,
+        overlay_dir=overlay_dir,
         dry_run=dry_run,
     )
-    ports = session.ports() if dry_run else session.changing_ports(context, create=True)
-    result = create_group(ports, domain, request)
-    return Answer(
-        documents.created(result),
-        created(result),
-        changed=result.group is not None,
-        is_news=not dry_run,
+    ended = run_on_each(
+        session,
+        context,
+        (domains, all_),
+        lambda ports, domain: create_group(ports, domain, request),
+        dry_run=dry_run,
     )
+    return answer_of(ended, created, documents.created, is_done=not dry_run)
 
 
 @app.command("list", epilog=epilog("vmsnap snapshot list web1", statuses=(11, 20, 22)))

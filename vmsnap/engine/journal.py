@@ -96,6 +96,7 @@ def execute(
     try:
         ports.journals.start(operation.domain_id, header)
         for step in steps:
+            refuse_if_cancelled(ports)
             _do(run, step, done)
             done += 1
         ports.journals.remove(operation.domain_id)
@@ -107,6 +108,12 @@ def execute(
             raise
         ports.reporter.warn(f"{error.message}; finished at the second try")
     return run.facts
+
+
+def refuse_if_cancelled(ports: Ports) -> None:
+    """Raise what a signal raises, where one came in that only the main thread could see."""
+    if ports.is_cancelled():
+        raise KeyboardInterrupt
 
 
 def settle(run: Run, steps: Sequence[Step], done: int) -> bool:

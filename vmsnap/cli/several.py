@@ -1,0 +1,129 @@
+"""Verbs that take several domains, or all of them: resolved, run side by side, answered as one."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from vmsnap.cli.answer import Answer, Block, Problem
+from vmsnap.errors import UsageError
+
+if TYPE_CHECKING:
+    from vmsnap.cli.session import Session
+    from vmsnap.engine.side_by_side import Ended
+    from vmsnap.model import JsonObject, JsonValue
+    from vmsnap.ports import Ports, Reporter
+
+T = TypeVar("T")
+
+Domains = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="DOMAIN...",
+        help="Names, UUIDs or unique UUID prefixes of domains.",
+        show_default=False,
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="All domains of this host, side by side.")]
+
+
+class NamedReporter:
+    """A Reporter that says of which domain it speaks; several may speak at once."""
+
+    def __init__(self, reporter: "Reporter", name: str, lock: threading.Lock) -> None:
+        self._reporter = reporter
+        self._name = name
+        self._lock = lock
+
+    def step(self, text: str) -> None:
+        """Say a step that a person would name."""
+        with self._lock:
+            self._reporter.step(f"{self._name}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Say something that a person should read although the work goes on."""
+        with self._lock:
+            self._reporter.warn(text if self._name in text else f"{self._name}: {text}")
+
+    def progress(self, text: str, done: int, total: int) -> None:
+        """Say how far a long step is."""
+        with self._lock:
+            self._reporter.progress(f"{self._name}: {text}", done, total)
+
+
+def run_on_each(
+    session: "Session",
+    context: typer.Context,
+    chosen: tuple[Sequence[str] | None, bool],
+    work: "Callable[[Ports, str], T]",
+    *,
+    dry_run: bool,
+) -> "tuple[Ended[T], ...]":
+    """Run a verb on the domains that were typed, or on all; one alone runs like any other verb.
+
+    `chosen` are the typed ones and whether `--all` was. Raises UsageError for both or neither.
+    """
+    from vmsnap.engine.side_by_side import Cancellation, Ended, side_by_side
+
+    typed, wants_all = chosen
+    if bool(typed) == wants_all:
+        message = (
+            "name domains, or say --all" if not typed else "--all and names exclude each other"
+        )
+        raise UsageError(message, hint="vmsnap vm list")
+    ports = session.ports() if dry_run else session.changing_ports(context, create=True)
+    names = [item.name for item in ports.hypervisor.domains()] if wants_all else list(typed or ())
+    names = list(dict.fromkeys(names))
+    if len(names) == 1 and not wants_all:
+        return (Ended(names[0], result=work(ports, names[0])),)
+    cancellation = Cancellation()
+    lock = threading.Lock()
+
+    def one(name: str) -> T:
+        with session.more_ports(is_reading=dry_run) as own:
+            reporter = NamedReporter(own.reporter, name, lock)
+            return work(replace(own, reporter=reporter, is_cancelled=cancellation), name)
+
+    return side_by_side(names, one, cancellation)
+
+
+def answer_of(
+    ended: "Sequence[Ended[T]]",
+    shown: Callable[[T], tuple[Block, ...]],
+    document: "Callable[[T], JsonObject]",
+    *,
+    is_done: bool,
+) -> Answer:
+    """Answer for all; the document of a single domain has its own keys too."""
+    from vmsnap.engine.side_by_side import exit_code
+
+    results: list[JsonObject] = []
+    blocks: list[Block] = []
+    problems = []
+    for item in ended:
+        if item.error is None and item.result is not None:
+            results.append({**document(item.result), "error": None})
+            blocks += shown(item.result)
+        elif item.error is not None:
+            problem = Problem.of(item.error)
+            if item.domain not in problem.message:
+                problem = replace(problem, message=f"domain '{item.domain}': {problem.message}")
+            problems.append(problem)
+            results.append({"domain": item.domain, "error": problem.code})
+    alone = results[0] if len(results) == 1 and not problems else {}
+    groups = [group for found in results for group in _list(found.get("groups"))]
+    return Answer(
+        {**alone, "groups": groups, "results": list(results)},
+        tuple(blocks),
+        changed=is_done and len(problems) < len(ended),
+        exit_code=exit_code(ended),
+        errors=tuple(problems),
+        note=None if ended else "this host has no domains",
+        is_news=is_done,
+    )
+
+
+def _list(value: "JsonValue") -> "list[JsonValue]":
+    return value if isinstance(value, list) else []
