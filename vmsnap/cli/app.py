@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from vmsnap.cli import backup, database, group, help_text, recover, snapshot, undo, vm
+from vmsnap.cli import (
+    backup,
+    database,
+    group,
+    help_text,
+    history,
+    purge,
+    recover,
+    snapshot,
+    undo,
+    vm,
+)
 from vmsnap.cli.session import Session
 
 app = typer.Typer(
@@ -68,5 +79,7 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(group.app, name="group")
 app.add_typer(backup.app, name="backup")
 app.command("undo", epilog=undo.EPILOG)(undo.undo)
+app.command("history", epilog=history.EPILOG)(history.history)
+app.command("purge", epilog=purge.EPILOG)(purge.purge)
 app.command("recover", epilog=recover.EPILOG)(recover.recover)
 app.add_typer(database.app, name="db")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vmsnap.cli import documents, group_change
+from vmsnap.cli import documents, group_change, ungroup
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import AllHosts, AnyDomain, Domain, Group
@@ -133,3 +133,4 @@ def _problem(item: "GroupCheck", reasons: "tuple[Reason, ...]") -> Problem:
 
 
 group_change.register(app)
+app.command("ungroup", epilog=ungroup.EPILOG)(ungroup.ungroup)

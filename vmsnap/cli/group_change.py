@@ -21,7 +21,9 @@ from vmsnap.cli.session import Session
 from vmsnap.cli.text import NOTHING
 
 if TYPE_CHECKING:
-    from vmsnap.engine.requests import RevertRequest
+    from collections.abc import Iterable
+
+    from vmsnap.engine.requests import DeleteRequest, RevertRequest
     from vmsnap.engine.results import DeleteResult, RevertResult
 
 _REVERT = epilog(
@@ -145,11 +147,9 @@ def delete(
     request = DeleteRequest(with_children=children, dry_run=dry_run)
     names: tuple[str, ...] = tuple(groups)
     if not yes and not dry_run:
-        names = _ask_delete(session, domain, names, with_children=children)
-        # What was shown is deleted, and nothing that came to stand on it since.
-        request = DeleteRequest(with_children=False)
+        names, request = ask_delete(session, domain, names, request)
     ports = session.ports() if dry_run else session.changing_ports(context)
-    return _deleted(delete_groups(ports, domain, names, request))
+    return deleted(delete_groups(ports, domain, names, request))
 
 
 def _ask_revert(session: Session, domain: str, group: str, request: "RevertRequest") -> None:
@@ -168,16 +168,21 @@ def _ask_revert(session: Session, domain: str, group: str, request: "RevertReque
     confirm(session.printer, losses, "Revert without a safety group?")
 
 
-def _ask_delete(
-    session: Session, domain: str, groups: tuple[str, ...], *, with_children: bool
-) -> tuple[str, ...]:
-    from vmsnap.engine.delete import delete_groups
-    from vmsnap.engine.requests import DeleteRequest
+def ask_delete(
+    session: Session, domain: str, groups: tuple[str, ...], request: "DeleteRequest"
+) -> "tuple[tuple[str, ...], DeleteRequest]":
+    """Show what would go, and ask; return the groups and the request for just that.
 
-    flags = ["--children"] if with_children else []
-    require_terminal(pasteable("group delete", domain, *groups, options=(*flags, "--yes")))
-    request = DeleteRequest(with_children=with_children, dry_run=True)
-    plan = delete_groups(session.ports(), domain, groups, request)
+    What came to stand on it since is not deleted.
+    """
+    from dataclasses import replace
+
+    from vmsnap.engine.delete import delete_groups
+
+    flags = ["--children"] if request.with_children else []
+    verb, names = ("group delete", groups) if groups else ("snapshot delete", request.singles)
+    require_terminal(pasteable(verb, domain, *names, options=(*flags, "--yes")))
+    plan = delete_groups(session.ports(), domain, groups, replace(request, dry_run=True))
     losses = [
         f"these points of domain '{plan.domain_name}' and their backups will be gone:",
         *(f"  {name}" for name in plan.groups),
@@ -185,19 +190,38 @@ def _ask_delete(
     ]
     session.reporter.clear()
     confirm(session.printer, losses, "Delete?")
-    return plan.groups
+    groups, singles = _split(plan.groups)
+    return groups, replace(request, with_children=False, singles=singles)
 
 
-def _deleted(result: "DeleteResult") -> Answer:
-    from vmsnap.cli.render_change import deleted
+def _split(names: "Iterable[str]") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Part the names of groups from those of single snapshots, which groups' trees may hold."""
+    names = tuple(names)
+    return (
+        tuple(name for name in names if "/" not in name),
+        tuple(name for name in names if "/" in name),
+    )
+
+
+def _delete_again(domain: str, names: "Iterable[str]") -> str:
+    """Write the command that deletes these; snapshots that are deleting go along with groups."""
+    groups, singles = _split(names)
+    verb = "group delete" if groups else "snapshot delete"
+    return pasteable(verb, domain, *(groups or singles), options=("--yes",))
+
+
+def deleted(result: "DeleteResult") -> Answer:
+    """Answer for groups and single snapshots alike."""
+    from vmsnap.cli import render_change
 
     is_partial = result.is_done and not result.is_complete
     failed = [merge for merge in result.results if not merge.merged] if is_partial else []
-    again = pasteable("group delete", result.domain_name, *result.groups, options=("--yes",))
+    groups, singles = _split(result.groups)
+    again = _delete_again(result.domain_name, result.groups)
     problems = tuple(
         Problem(
             merge.code or "image",
-            f"'{merge.group}/{merge.target}' is not merged yet: {merge.message or NOTHING}",
+            f"'{merge.snapshot_name}' is not merged yet: {merge.message or NOTHING}",
             again,
         )
         for merge in failed
@@ -205,14 +229,15 @@ def _deleted(result: "DeleteResult") -> Answer:
     return Answer(
         {
             "domain": result.domain_name,
-            "groups": documents.texts(result.groups),
+            "groups": documents.texts(groups),
+            "snapshots": documents.texts(singles),
             "results": [documents.merge(merge) for merge in result.results],
             "is_done": result.is_done,
             "is_complete": result.is_complete,
             "changes": documents.texts(result.changes),
             "notes": documents.texts(result.notes),
         },
-        deleted(result),
+        render_change.deleted(result),
         changed=result.is_done,
         exit_code=3 if is_partial else 0,
         errors=problems,

@@ -40,9 +40,9 @@ def change(
 
 def deleted(result: "DeleteResult") -> tuple[Block, ...]:
     """Say which groups are gone or would go, disk by disk where something failed."""
-    word = "group" if len(result.groups) == 1 else "groups"
+    word = "snapshot" if all("/" in name for name in result.groups) else "group"
     quoted = [f"'{name}'" for name in result.groups]
-    names = f"{word} {joined(quoted)}"
+    names = f"{word if len(quoted) == 1 else f'{word}s'} {joined(quoted)}"
     of = f"of domain '{result.domain_name}'"
     done = f"deleted {names} {of}" if result.is_complete else f"not all of {names} {of} is deleted"
     unmerged = [merge for merge in result.results if result.is_done and not merge.merged]
@@ -56,7 +56,7 @@ def deleted(result: "DeleteResult") -> tuple[Block, ...]:
 
 
 def _unmerged(merge: "MergeResult") -> str:
-    return f"{merge.group}/{merge.target}: not merged: {merge.message or merge.code or NOTHING}"
+    return f"{merge.snapshot_name}: not merged: {merge.message or merge.code or NOTHING}"
 
 
 def recovered(results: "Sequence[RecoverResult]") -> tuple[Block, ...]:

@@ -14,6 +14,7 @@ from vmsnap.model import (
     Domain,
     DomainState,
     Group,
+    GroupKind,
     GroupState,
     HostFileType,
     Layer,
@@ -33,7 +34,11 @@ def check_groups(ports: Ports, domain: str, group: str | None) -> tuple[GroupChe
     groups = ports.catalog.groups(ports.hypervisor.host_id(), found.id)
     if group is not None:
         groups = (pick_group(groups, found.name, group),)
-    shown = (item for item in groups if item.state is not GroupState.CREATING)
+    shown = (
+        item
+        for item in groups
+        if item.state is not GroupState.CREATING and item.kind is not GroupKind.SINGLE
+    )
     return tuple(check_group(ports, found, item) for item in shown)
 
 

@@ -5,13 +5,25 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from vmsnap.engine.hints import operands
+from vmsnap.engine.names import is_snapshot_name, snapshot_name
 from vmsnap.errors import (
     AmbiguousIdError,
     BackupNotFoundError,
     DomainNotFoundError,
     GroupNotFoundError,
+    ResourceNotFoundError,
+    StateError,
 )
-from vmsnap.model import Domain, DomainId, Group, HostId, Resource
+from vmsnap.model import (
+    Domain,
+    DomainId,
+    DomainRecord,
+    Group,
+    GroupKind,
+    HostId,
+    Resource,
+    Snapshot,
+)
 from vmsnap.ports import Ports
 
 Item = TypeVar("Item")
@@ -23,10 +35,17 @@ def find_domain_id(ports: Ports, text: str) -> DomainId:
     """Find a defined domain; raises DomainNotFoundError or AmbiguousIdError."""
     domains = ports.hypervisor.domains()
     found = _find(text, domains, name=lambda item: item.name, uuid=lambda item: item.id)
-    if found is None:
-        message = f"no domain '{text}' on this host"
-        raise DomainNotFoundError(message, hint="vmsnap vm list")
-    return found.id
+    if found is not None:
+        return found.id
+    record = _find_record(text, ports.catalog.records(ports.hypervisor.host_id()))
+    names = {domain.id: domain.name for domain in domains}
+    message, hint = f"no domain '{text}' on this host", "vmsnap vm list"
+    if record is not None and record.id in names:
+        message += f"; it is called '{names[record.id]}' now"
+    elif record is not None:
+        message += " any more; groups or backups of it may be left"
+        hint = f"vmsnap group list {operands(text)}"
+    raise DomainNotFoundError(message, hint=hint)
 
 
 def find_domain(ports: Ports, text: str) -> Domain:
@@ -35,17 +54,47 @@ def find_domain(ports: Ports, text: str) -> Domain:
 
 
 def find_known_domain(ports: Ports, text: str, host_id: HostId | None) -> tuple[DomainId, str]:
-    """Find a domain that is defined, or that the catalog remembers; return its UUID and name."""
+    """Find a domain that is defined, or that the catalog remembers; return its UUID and name.
+
+    The name is today's, wherever one of before was typed.
+    """
     domains = ports.hypervisor.domains()
     found = _find(text, domains, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is not None:
         return found.id, found.name
-    records = ports.catalog.records(host_id)
-    record = _find(text, records, name=lambda item: item.name, uuid=lambda item: item.id)
+    record = _find_record(text, ports.catalog.records(host_id))
     if record is None:
         message = f"no domain '{text}' on this host, and no groups or backups of one"
         raise DomainNotFoundError(message, hint="vmsnap vm list")
-    return record.id, record.name
+    names = {domain.id: domain.name for domain in domains}
+    return record.id, names.get(record.id, record.name)
+
+
+def find_left_domain(ports: Ports, text: str) -> DomainRecord:
+    """Find a domain that the catalog remembers and that is not defined on this host any more.
+
+    Raises StateError if it is defined, DomainNotFoundError or AmbiguousIdError.
+    """
+    domains = ports.hypervisor.domains()
+    records = ports.catalog.records(ports.hypervisor.host_id())
+    names = {domain.id: domain.name for domain in domains}
+    gone = [record for record in records if record.id not in names]
+    left = _find_record(text, gone)
+    defined = _find(text, domains, name=lambda item: item.name, uuid=lambda item: item.id)
+    if defined is not None:
+        message = f"domain '{defined.name}' is defined on this host"
+        if left is not None:
+            message += f"; the one before it was '{left.id}'"
+            raise StateError(message, hint=f"vmsnap purge {left.id}")
+        raise StateError(message, hint=f"vmsnap group list {operands(defined.name)}")
+    if left is not None:
+        return left
+    record = _find_record(text, records)
+    if record is not None:
+        message = f"domain '{text}' is defined on this host, as '{names[record.id]}'"
+        raise StateError(message, hint=f"vmsnap group list {operands(names[record.id])}")
+    message = f"no domain '{text}' on this host, and nothing is left of one"
+    raise DomainNotFoundError(message, hint="vmsnap group list")
 
 
 def find_group(ports: Ports, domain: Domain, text: str) -> Group:
@@ -55,21 +104,59 @@ def find_group(ports: Ports, domain: Domain, text: str) -> Group:
 
 
 def pick_group(groups: Sequence[Group], domain_name: str, text: str) -> Group:
-    """Pick a group from those of a domain; raises GroupNotFoundError or AmbiguousIdError."""
-    found = _find(text, groups, name=lambda item: item.name, uuid=lambda item: item.id)
+    """Pick a group from those of a domain; raises GroupNotFoundError or AmbiguousIdError.
+
+    A single snapshot, which is a row of the same kind, is none.
+    """
+    whole = [group for group in groups if group.kind is not GroupKind.SINGLE]
+    found = _find(text, whole, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no group '{text}'"
-        raise GroupNotFoundError(message, hint=f"vmsnap group list {operands(domain_name)}")
+        verb = "snapshot" if is_snapshot_name(text) else "group"
+        raise GroupNotFoundError(message, hint=f"vmsnap {verb} list {operands(domain_name)}")
     return found
+
+
+def pick_single(groups: Sequence[Group], domain_name: str, text: str) -> Group:
+    """Pick the single snapshot of that name, or of that UUID as `snapshot list` shows it.
+
+    Raises ResourceNotFoundError or AmbiguousIdError, and StateError for a group's member.
+    """
+    members = [(group, item) for group in groups for item in group.snapshots]
+    found = _find(text, members, name=_member_name, uuid=lambda member: member[1].id)
+    if found is None:
+        message = f"domain '{domain_name}' has no snapshot '{text}'"
+        hint = f"vmsnap snapshot list {operands(domain_name)}"
+        raise ResourceNotFoundError(message, hint=hint)
+    group = found[0]
+    if group.kind is not GroupKind.SINGLE:
+        message = (
+            f"snapshot '{_member_name(found)}' belongs to group '{group.name}', which can only be"
+            " deleted as a whole, or ungrouped first"
+        )
+        raise StateError(message, hint=f"vmsnap group ungroup {operands(domain_name, group.name)}")
+    return group
 
 
 def pick_resource(resources: Sequence[Resource], domain_name: str, text: str) -> Resource:
     """Pick what owns a backup; raises BackupNotFoundError or AmbiguousIdError."""
-    found = _find(text, resources, name=lambda item: item.name, uuid=lambda item: item.id)
+    owners = [item for item in resources if not is_snapshot_name(item.name)]
+    found = _find(text, owners, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no backup '{text}'"
         raise BackupNotFoundError(message, hint=f"vmsnap backup list {operands(domain_name)}")
     return found
+
+
+def _member_name(member: tuple[Group, Snapshot]) -> str:
+    group, item = member
+    if group.kind is GroupKind.SINGLE:
+        return group.name
+    return snapshot_name(group.name, item.target)
+
+
+def _find_record(text: str, records: Sequence[DomainRecord]) -> DomainRecord | None:
+    return _find(text, records, name=lambda item: item.name, uuid=lambda item: item.id)
 
 
 def _find(
@@ -79,15 +166,19 @@ def _find(
     name: Callable[[Item], str],
     uuid: Callable[[Item], str],
 ) -> Item | None:
-    named = [item for item in items if name(item) == text]
+    named = {uuid(item): item for item in items if name(item) == text}
+    if len(named) > 1:
+        message = f"several are called '{text}': {', '.join(sorted(named))}"
+        raise AmbiguousIdError(message, hint="type the UUID, or the beginning of it")
     if named:
-        return named[0]
+        return next(iter(named.values()))
     wanted = text.lower()
     if not _UUID_PREFIX.fullmatch(wanted):
         return None
-    fitting = [item for item in items if uuid(item).startswith(wanted)]
+    # The same domain may have been on several hosts.
+    fitting = {uuid(item): item for item in items if uuid(item).startswith(wanted)}
     if len(fitting) > 1:
-        names = ", ".join(f"'{name(item)}'" for item in fitting)
+        names = ", ".join(f"'{name(item)}'" for item in fitting.values())
         message = f"'{text}' is the beginning of several UUIDs: {names}"
         raise AmbiguousIdError(message, hint="type more of the UUID, or the name")
-    return fitting[0] if fitting else None
+    return next(iter(fitting.values()), None)

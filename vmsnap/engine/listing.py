@@ -1,18 +1,35 @@
-"""The reading verbs on groups: list, show, tree."""
+"""The reading verbs on groups and snapshots: list, show, tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from vmsnap.engine.find import find_known_domain, pick_group
-from vmsnap.engine.results import GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
-from vmsnap.model import DomainId, DomainRecord, Group, HostId, Layer, LayerId
+from vmsnap.engine.results import GONE, GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
+from vmsnap.model import (
+    DomainId,
+    DomainRecord,
+    DomainSummary,
+    Group,
+    GroupKind,
+    HostId,
+    Layer,
+    LayerId,
+)
 from vmsnap.ports import Ports
 
 
 def list_groups(ports: Ports, domain: str | None, *, all_hosts: bool = False) -> GroupList:
     """List the groups of one domain or of all, in every state, oldest first."""
-    host_id = None if all_hosts else ports.hypervisor.host_id()
-    domain_id = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
-    return GroupList(group_views(ports, ports.catalog.groups(host_id, domain_id)))
+    groups = _groups(ports, domain, all_hosts=all_hosts)
+    return GroupList(group_views(ports, _whole(groups)))
+
+
+def list_snapshots(ports: Ports, domain: str | None, *, all_hosts: bool = False) -> GroupList:
+    """List what holds snapshots: groups, and those that ungroup made, which hold a single one."""
+    groups = _groups(ports, domain, all_hosts=all_hosts)
+    # Those of one group are of one time.
+    in_order = sorted(groups, key=lambda group: (group.resource.created_at, group.name))
+    return GroupList(group_views(ports, in_order))
 
 
 def show_group(ports: Ports, domain: str, group: str) -> GroupView:
@@ -27,7 +44,7 @@ def group_tree(ports: Ports, domain: str) -> GroupTree:
     """Arrange the groups of a domain by what stands on what."""
     host_id = ports.hypervisor.host_id()
     domain_id, name = find_known_domain(ports, domain, host_id)
-    views = group_views(ports, ports.catalog.groups(host_id, domain_id))
+    views = group_views(ports, _whole(ports.catalog.groups(host_id, domain_id)))
     shown = {view.group.id for view in views}
     roots = tuple(_node(view, views) for view in views if view.group.parent_id not in shown)
     active = [layer for layer in ports.catalog.layers(host_id, domain_id) if layer.is_active]
@@ -36,6 +53,7 @@ def group_tree(ports: Ports, domain: str) -> GroupTree:
         roots=roots,
         stands_on_nothing=not any(view.is_current for view in views),
         current_size_bytes=sum(ports.images.allocated_bytes(layer.path) for layer in active),
+        domain_state=views[0].domain_state if views else None,
     )
 
 
@@ -44,17 +62,45 @@ def group_views(ports: Ports, groups: Sequence[Group]) -> tuple[GroupView, ...]:
     domains = {(group.resource.host_id, group.resource.domain_id) for group in groups}
     layers = {domain: _layers(ports, *domain) for domain in domains}
     records = {domain: ports.catalog.record(*domain) for domain in domains}
+    today = {summary.id: summary for summary in ports.hypervisor.domains()} if groups else {}
+    host_id = ports.hypervisor.host_id()
     views = []
     for group in groups:
         domain = (group.resource.host_id, group.resource.domain_id)
-        views.append(_view(ports, group, layers[domain], records[domain]))
+        is_here = group.resource.host_id == host_id
+        view = _view(ports, group, (layers[domain], records[domain]), is_here=is_here)
+        views.append(_as_of_today(view, today) if is_here else view)
     return tuple(views)
 
 
+def _groups(ports: Ports, domain: str | None, *, all_hosts: bool) -> tuple[Group, ...]:
+    host_id = None if all_hosts else ports.hypervisor.host_id()
+    domain_id = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
+    return ports.catalog.groups(host_id, domain_id)
+
+
+def _whole(groups: Sequence[Group]) -> tuple[Group, ...]:
+    return tuple(group for group in groups if group.kind is not GroupKind.SINGLE)
+
+
+def _as_of_today(view: GroupView, today: Mapping[DomainId, DomainSummary]) -> GroupView:
+    """Say where the domain is now, and what it is called now if it was renamed."""
+    resource = view.group.resource
+    summary = today.get(resource.domain_id)
+    if summary is None:
+        return replace(view, domain_state=GONE)
+    group = replace(view.group, resource=replace(resource, domain_name=summary.name))
+    return replace(view, group=group, domain_state=summary.state.value)
+
+
 def _view(
-    ports: Ports, group: Group, layers: dict[LayerId, Layer], record: DomainRecord | None
+    ports: Ports,
+    group: Group,
+    known: tuple[dict[LayerId, Layer], DomainRecord | None],
+    *,
+    is_here: bool,
 ) -> GroupView:
-    is_here = group.resource.host_id == ports.hypervisor.host_id()
+    layers, record = known
     disks = tuple(
         SnapshotDisk(
             target=item.target,

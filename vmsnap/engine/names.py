@@ -35,6 +35,17 @@ def generated_name(now: datetime, taken: Collection[str], prefix: str = "") -> s
     return name
 
 
+def snapshot_name(group_name: str, target: str) -> str:
+    """Name one disk's snapshot, GROUP/TARGET; a group's name that is too long for that is cut."""
+    suffix = f"/{target}"
+    return group_name[: MAX_LENGTH - len(suffix)] + suffix
+
+
+def is_snapshot_name(name: str) -> bool:
+    """Tell whether this can only be the name of a snapshot: no group or backup has a '/'."""
+    return "/" in name
+
+
 def _problem(name: str) -> str | None:
     if not name:
         return "cannot be empty"

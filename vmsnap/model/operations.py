@@ -48,6 +48,8 @@ class CatalogChange:
     """The domain's record to insert or replace."""
     instants: Mapping[ResourceId, Instant] = field(default_factory=dict)
     """The instants of groups that become ready."""
+    removed_record: DomainRecord | None = None
+    """The record of a domain to remove, known by its host and UUID: a purge leaves nothing."""
 
 
 class Outcome(Enum):
