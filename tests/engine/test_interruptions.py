@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import pytest
+from fakes.second_machine import second_machine
 
 from vmsnap.engine.backup import create_backup, delete_backup
+from vmsnap.engine.clone import clone_backup
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.recover import recover_all
 from vmsnap.engine.requests import (
+    CloneRequest,
     CreateRequest,
     DeleteRequest,
     RestoreRequest,
     RevertRequest,
+    TpmChoice,
     UndoRequest,
 )
 from vmsnap.engine.restore import restore_backup
@@ -101,6 +105,19 @@ def restored(world):
     restore_backup(world.ports, world.name, "kept", RestoreRequest())
 
 
+def clone(world, tpm):
+    """Clone to the one machine; as with one target on the command line its error is raised."""
+    request = CloneRequest(tpm=tpm)
+    (target,) = clone_backup(world.ports, "vmsnap-test-source", [world.name], request).targets
+    if target.error is not None:
+        raise target.error
+
+
+def cloned(world):
+    second_machine(world)
+    clone(world, TpmChoice.RESET)
+
+
 VERBS = MappingProxyType(
     {
         "create": (lambda world: None, lambda world: world.create("wednesday")),
@@ -148,6 +165,12 @@ VERBS = MappingProxyType(
         "delete beside a branch": (
             reverted,
             lambda world: delete_groups(world.ports, world.name, ["tuesday"], DeleteRequest()),
+        ),
+        "clone": (second_machine, lambda world: clone(world, TpmChoice.RESET)),
+        "clone with the TPM": (second_machine, lambda world: clone(world, TpmChoice.KEEP)),
+        "undo of a clone": (
+            cloned,
+            lambda world: undo_last(world.ports, world.name, UndoRequest()),
         ),
         "backup create": (
             lambda world: None,

@@ -1,6 +1,8 @@
 """Planning how the host files of a backup take the place of the live ones."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 
@@ -13,30 +15,34 @@ from vmsnap.engine.steps.host_files import (
     SwapHostFile,
     Witness,
 )
+from vmsnap.engine.steps.proof import ExpectedHostFile
 from vmsnap.errors import NotAvailableError
-from vmsnap.model import Backup, Capture, Definition, HostFileType, OperationId, Resource
+from vmsnap.model import (
+    Backup,
+    Capture,
+    Definition,
+    Digest,
+    FileMeta,
+    HostFileType,
+    OperationId,
+    Resource,
+)
 from vmsnap.ports import HostFileReading, HostFileSpec, Ports
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """The steps for all host files: before the commit, and behind it.
+    """The steps for host files: before the commit, and behind it.
 
-    `witnesses` are the live files as they were planned; `changes` are readable lines.
+    `witnesses` are the live files as they were planned, `expected` what they have to be before the
+    commit; `changes` are readable lines.
     """
 
     before: tuple[Step, ...] = ()
     behind: tuple[Step, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     changes: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Steps:
-    before: list[Step] = field(default_factory=list)
-    behind: list[Step] = field(default_factory=list)
-    witnesses: list[Witness] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
+    expected: tuple[ExpectedHostFile, ...] = ()
 
 
 def plan_placing(
@@ -50,32 +56,85 @@ def plan_placing(
 
     A live file is removed only where the backup says that there was none by definition.
     """
-    today, after = definitions
-    steps = _Steps()
+    parts = []
     for type_ in HostFileType:
         if type_ not in types:
             continue
         backup = resource.backup(type_)
-        token = operation_id.replace("-", "")[:12]
         if backup is None or backup.capture is Capture.SKIPPED:
             message = f"'{resource.name}' holds no {type_.value}"
             raise NotAvailableError(message, hint=f"--leave {type_.value}")
         if backup.capture is Capture.CAPTURED:
-            _plan_captured(ports, steps, backup, (today, after), token)
+            parts.append(_plan_captured(ports, operation_id, backup, definitions))
         elif backup.capture is Capture.ABSENT:
-            _plan_absent(ports, steps, type_, (today, after), token)
+            parts.append(_plan_absent(ports, operation_id, type_, definitions))
+    return joined(parts)
+
+
+def joined(parts: Iterable[Placing]) -> Placing:
+    """Put several plans together, in their order."""
+    found = tuple(parts)
     return Placing(
-        tuple(steps.before), tuple(steps.behind), tuple(steps.witnesses), tuple(steps.changes)
+        before=tuple(chain.from_iterable(part.before for part in found)),
+        behind=tuple(chain.from_iterable(part.behind for part in found)),
+        witnesses=tuple(chain.from_iterable(part.witnesses for part in found)),
+        changes=tuple(chain.from_iterable(part.changes for part in found)),
+        expected=tuple(chain.from_iterable(part.expected for part in found)),
+    )
+
+
+def place(
+    ports: Ports,
+    operation_id: OperationId,
+    spec: HostFileSpec,
+    content: tuple[Digest, FileMeta],
+    live: HostFileReading | None,
+) -> Placing:
+    """Plan that a host file, which reads as `live` now, becomes a content of the catalog."""
+    digest, meta = content
+    expected = ExpectedHostFile(spec.type, spec.path, digest, spec.is_file)
+    if live is not None and (live.digest, live.meta) == content:
+        return Placing(expected=(expected,))
+    staged = staged_path(spec, operation_id)
+    identity = ports.host_files.identity(spec.path)
+    how = Swap.PLACE if identity is None else Swap.EXCHANGE
+    discard = DiscardHostFile(spec.type, spec.path, staged, spec.is_file)
+    word = "is made again" if identity is None else "is put back"
+    return Placing(
+        before=(
+            StageHostFile(spec.type, spec.path, staged, digest, meta, spec.is_file),
+            SwapHostFile(spec.type, spec.path, staged, how, digest, identity, spec.is_file),
+        ),
+        behind=() if identity is None else (discard,),
+        witnesses=(_witness(spec, live),),
+        changes=(f"{spec.type.value}: '{spec.path}' {word}",),
+        expected=(expected,),
+    )
+
+
+def set_aside(ports: Ports, operation_id: OperationId, spec: HostFileSpec, why: str) -> Placing:
+    """Plan that a host file goes; without one there is nothing to do. `why` is for people."""
+    identity = ports.host_files.identity(spec.path)
+    if identity is None:
+        return Placing()
+    live = ports.host_files.read(spec)
+    staged = staged_path(spec, operation_id)
+    swap = SwapHostFile(spec.type, spec.path, staged, Swap.SET_ASIDE, None, identity, spec.is_file)
+    return Placing(
+        before=(swap,),
+        behind=(DiscardHostFile(spec.type, spec.path, staged, spec.is_file),),
+        witnesses=(_witness(spec, live),),
+        changes=(f"{spec.type.value}: '{spec.path}' is removed: {why}",),
+        expected=(ExpectedHostFile(spec.type, spec.path, None, spec.is_file),),
     )
 
 
 def _plan_captured(
     ports: Ports,
-    steps: _Steps,
+    operation_id: OperationId,
     backup: Backup,
     definitions: tuple[Definition, Definition],
-    token: str,
-) -> None:
+) -> Placing:
     today, after = definitions
     type_ = backup.type
     spec = host_file_spec(after, type_)
@@ -83,28 +142,13 @@ def _plan_captured(
         message = f"the definition has no {type_.value} to take what was kept"
         raise NotAvailableError(message, hint=f"--leave {type_.value} goes on without it")
     live = ports.host_files.read(spec)
-    if live is not None and live.digest == backup.digest and live.meta == backup.meta:
-        return
     if live is not None and live.digest != backup.digest:
         _require_kept(today, spec, live)
     if not ports.host_files.fits(spec, ports.catalog.content(backup.digest)):
         was, is_ = ("directory", "file") if spec.is_file else ("file", "directory")
         message = f"the {type_.value} was kept of a {was}, but '{spec.path}' is to be a {is_}"
         raise NotAvailableError(message, hint=f"--leave {type_.value} goes on without it")
-    staged = staged_path(spec, token)
-    identity = ports.host_files.identity(spec.path)
-    how = Swap.PLACE if identity is None else Swap.EXCHANGE
-    steps.before += [
-        StageHostFile(type_, spec.path, staged, backup.digest, backup.meta, spec.is_file),
-        SwapHostFile(type_, spec.path, staged, how, backup.digest, identity, spec.is_file),
-    ]
-    if identity is not None:
-        steps.behind.append(DiscardHostFile(type_, spec.path, staged, spec.is_file))
-    steps.witnesses.append(_witness(spec, live))
-    steps.changes.append(
-        f"{type_.value}: '{spec.path}' "
-        + ("is put back" if identity is not None else "is made again")
-    )
+    return place(ports, operation_id, spec, (backup.digest, backup.meta), live)
 
 
 def _require_kept(today: Definition, spec: HostFileSpec, live: HostFileReading) -> None:
@@ -120,33 +164,25 @@ def _require_kept(today: Definition, spec: HostFileSpec, live: HostFileReading) 
 
 def _plan_absent(
     ports: Ports,
-    steps: _Steps,
+    operation_id: OperationId,
     type_: HostFileType,
     definitions: tuple[Definition, Definition],
-    token: str,
-) -> None:
+) -> Placing:
     today, after = definitions
     if host_file_spec(after, type_) is not None:
         message = f"the backup says that the machine had no {type_.value}, today's definition has"
         raise NotAvailableError(message, hint=f"--leave {type_.value} keeps the live one")
     spec = host_file_spec(today, type_)
-    identity = ports.host_files.identity(spec.path) if spec is not None else None
-    if spec is None or identity is None:
-        return
-    live = ports.host_files.read(spec)
-    staged = staged_path(spec, token)
-    steps.before.append(
-        SwapHostFile(type_, spec.path, staged, Swap.SET_ASIDE, None, identity, spec.is_file)
-    )
-    steps.behind.append(DiscardHostFile(type_, spec.path, staged, spec.is_file))
-    steps.witnesses.append(_witness(spec, live))
-    steps.changes.append(f"{type_.value}: '{spec.path}' is removed: the machine had none")
+    if spec is None:
+        return Placing()
+    return set_aside(ports, operation_id, spec, "the machine had none")
 
 
 def _witness(spec: HostFileSpec, live: HostFileReading | None) -> Witness:
     return Witness(spec.type, spec.path, live.signature if live else None, spec.is_file)
 
 
-def staged_path(spec: HostFileSpec, token: str) -> Path:
+def staged_path(spec: HostFileSpec, operation_id: OperationId) -> Path:
     """Name what is staged for a host file: beside it, hidden, of one operation."""
+    token = operation_id.replace("-", "")[:12]
     return spec.path.parent / f".vmsnap-{token}-{spec.type.value}"

@@ -1,6 +1,6 @@
 """Planning the way back to a group, for revert and undo: what is left is kept, then replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
@@ -24,11 +24,13 @@ from vmsnap.engine.steps.definition import (
     LiftFence,
     RemoveManagedSave,
 )
-from vmsnap.engine.steps.host_files import ConfirmUnchanged
+from vmsnap.engine.steps.host_files import ConfirmUnchanged, LayerWitness
 from vmsnap.engine.steps.overlays import DropLayer, MakeOverlay
+from vmsnap.engine.steps.proof import ExpectedOverlay, ProveReturn
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.model import (
     CatalogChange,
+    Definition,
     Digest,
     Domain,
     DomainRecord,
@@ -113,6 +115,7 @@ def plan_way(ports: Ports, operation: Operation, domain: Domain, goal: Goal) -> 
     steps += _fence_steps(ports, domain, goal)
     steps.append(_confirm(disks, captured, placing))
     steps += [*placing.before, _define(domain, definition, disks)]
+    steps.append(_proof(parsed, goal, disks, placing))
     steps.append(Commit(_change(ports, operation, domain, goal, (disks, drafts))))
     steps += placing.behind
     steps += [DropLayer(layer.path) for layer in disks.dropped]
@@ -309,6 +312,31 @@ def _define(domain: Domain, definition: str, disks: _Disks) -> Define:
         if disk.path is not None and disk.target in {layer.target for layer in disks.active}
     }
     return Define(new=definition, old=domain.xml, sources=sources)
+
+
+def _proof(parsed: Definition, goal: Goal, disks: _Disks, placing: Placing) -> ProveReturn:
+    overlays = () if goal.ends_group else disks.active
+    witnesses = dict.fromkeys(item for layer in disks.active for item in _below(disks, layer))
+    return ProveReturn(
+        sources={disk.target: disk.path for disk in parsed.disks},
+        overlays=tuple(
+            ExpectedOverlay(layer.path, parent.path, parent.format)
+            for layer in overlays
+            if layer.parent_id is not None
+            for parent in [disks.layers[layer.parent_id]]
+        ),
+        layers=tuple(witnesses),
+        host_files=placing.expected,
+    )
+
+
+def _below(disks: _Disks, active: Layer) -> Iterator[LayerWitness]:
+    """Name all frozen layers that a layer to come will read; in an undo it is one itself."""
+    layer: Layer | None = disks.layers.get(active.id, active)
+    while layer is not None:
+        if layer.facts is not None:
+            yield LayerWitness(layer.path, layer.facts)
+        layer = disks.layers.get(layer.parent_id) if layer.parent_id else None
 
 
 def _change(

@@ -7,6 +7,7 @@ from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.find import find_domain_id, find_group
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
+from vmsnap.engine.power import look_as_planned, power_changes, powered
 from vmsnap.engine.requests import RevertRequest
 from vmsnap.engine.results import Reason, RevertResult
 from vmsnap.engine.returning import Goal, Way, plan_way
@@ -21,19 +22,27 @@ def revert_group(ports: Ports, domain: str, group: str, request: RevertRequest) 
     """Put a domain that is shut off back to a group.
 
     What it is now is kept first as a safety group, unless that is renounced. Refused (nothing is
-    changed) while it runs, and for every reason that `check_group` finds and the request does not
-    overrule. Any later failure is taken back.
+    changed) while it runs, unless it is to be shut down first, and for every reason that
+    `check_group` finds and the request does not overrule. Any later failure is taken back.
     """
     domain_id = find_domain_id(ports, domain)
+    power = request.power
+    extra = power_changes(ports, domain_id, power)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
-        found, goal, way = _plan(ports, operation, group, request)
-        return _result(found, goal, way, is_done=False)
-    with changing(ports, domain_id, VERB) as operation:
-        found, goal, way = _plan(ports, operation, group, request)
-        ports.reporter.step(f"reverting domain '{found.name}' to group '{goal.group.name}'")
-        execute(ports, operation, way.steps, drafts=way.drafts, contents=way.contents)
-        return _result(found, goal, way, is_done=True)
+        found = look_as_planned(ports, domain_id, power)
+        return _result(found, *_plan(ports, operation, found, group, request), extra, is_done=False)
+    with changing(ports, domain_id, VERB, subject=group) as operation:
+
+        def plan(found: Domain) -> tuple[Goal, Way]:
+            return _plan(ports, operation, found, group, request)
+
+        with powered(ports, domain_id, power, plan):
+            found = ports.hypervisor.domain(domain_id)
+            goal, way = plan(found)
+            ports.reporter.step(f"reverting domain '{found.name}' to group '{goal.group.name}'")
+            execute(ports, operation, way.steps, drafts=way.drafts, contents=way.contents)
+        return _result(found, goal, way, extra, is_done=True)
 
 
 def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -> None:
@@ -52,9 +61,8 @@ def require_available(domain: Domain, group: Group, reasons: Sequence[Reason]) -
 
 
 def _plan(
-    ports: Ports, operation: Operation, group_text: str, request: RevertRequest
-) -> tuple[Domain, Goal, Way]:
-    domain = ports.hypervisor.domain(operation.domain_id)
+    ports: Ports, operation: Operation, domain: Domain, group_text: str, request: RevertRequest
+) -> tuple[Goal, Way]:
     group = find_group(ports, domain, group_text)
     if domain.has_managed_save and not request.drop_managed_save:
         message = f"domain '{domain.name}' has a managed-save image, which would no longer fit"
@@ -76,7 +84,7 @@ def _plan(
         ends_group=False,
         current_id=group.id,
     )
-    return domain, goal, plan_way(ports, operation, domain, goal)
+    return goal, plan_way(ports, operation, domain, goal)
 
 
 def _left_with(reason: Reason) -> str | None:
@@ -90,11 +98,13 @@ def _is_overruled(reason: Reason, request: RevertRequest) -> bool:
     return any(reason.code.startswith(f"{type_.value}_") for type_ in request.leave)
 
 
-def _result(domain: Domain, goal: Goal, way: Way, *, is_done: bool) -> RevertResult:
+def _result(
+    domain: Domain, goal: Goal, way: Way, extra: tuple[str, ...], *, is_done: bool
+) -> RevertResult:
     return RevertResult(
         domain_name=domain.name,
         target_name=goal.group.name,
         safety=way.drafts[0].resource if way.drafts else None,
-        changes=way.changes,
+        changes=(*way.changes, *extra),
         is_done=is_done,
     )

@@ -10,7 +10,8 @@ from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.groups import local_time
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
-from vmsnap.engine.requests import UndoRequest
+from vmsnap.engine.power import look_as_planned, power_changes, powered
+from vmsnap.engine.requests import RestoreRequest, UndoRequest
 from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult
 from vmsnap.engine.returning import Goal, can_end, plan_way
@@ -40,17 +41,25 @@ def undo_last(ports: Ports, domain: str, request: UndoRequest) -> RevertResult:
     groups were made since, unless `force`.
     """
     domain_id = find_domain_id(ports, domain)
+    power = request.power
+    extra = power_changes(ports, domain_id, power)
     if request.dry_run:
-        return _plan(ports, preview_operation(ports, domain_id, VERB), request)[0]
+        operation = preview_operation(ports, domain_id, VERB)
+        result = _plan(ports, operation, look_as_planned(ports, domain_id, power), request)[0]
+        return replace(result, changes=(*result.changes, *extra))
     with changing(ports, domain_id, VERB) as operation:
-        result, steps, drafts, contents = _plan(ports, operation, request)
-        ports.reporter.step(f"undoing on domain '{result.domain_name}': {result.target_name}")
-        execute(ports, operation, steps, drafts=drafts, contents=contents)
-        return replace(result, is_done=True)
+
+        def plan(found: Domain) -> _Plan:
+            return _plan(ports, operation, found, request)
+
+        with powered(ports, domain_id, power, plan):
+            result, steps, drafts, contents = plan(ports.hypervisor.domain(domain_id))
+            ports.reporter.step(f"undoing on domain '{result.domain_name}': {result.target_name}")
+            execute(ports, operation, steps, drafts=drafts, contents=contents)
+        return replace(result, changes=(*result.changes, *extra), is_done=True)
 
 
-def _plan(ports: Ports, operation: Operation, request: UndoRequest) -> _Plan:
-    domain = ports.hypervisor.domain(operation.domain_id)
+def _plan(ports: Ports, operation: Operation, domain: Domain, request: UndoRequest) -> _Plan:
     record = ports.catalog.record(operation.host_id, domain.id)
     resources = ports.catalog.resources(operation.host_id, domain.id)
     safety = next(
@@ -64,7 +73,7 @@ def _plan(ports: Ports, operation: Operation, request: UndoRequest) -> _Plan:
         _require_no_later(domain, safety, groups)
     group = next((item for item in groups if item.id == safety.id), None)
     if group is None:
-        return _plan_backup(ports, operation, safety)
+        return _plan_backup(ports, operation, domain, safety)
     return _plan_group(ports, operation, domain, (group, groups))
 
 
@@ -82,21 +91,29 @@ def _require_no_later(domain: Domain, safety: Resource, groups: tuple[Group, ...
         raise UndoRefusedError(message, hint="--force undoes all the same; the group stays")
 
 
-def _plan_backup(ports: Ports, operation: Operation, safety: Resource) -> _Plan:
+def _plan_backup(ports: Ports, operation: Operation, domain: Domain, safety: Resource) -> _Plan:
     types = frozenset(
         backup.type
         for backup in safety.backups
         if backup.capture in {Capture.CAPTURED, Capture.ABSENT}
     )
-    plan = plan_restore(ports, operation, safety, types, with_safety=True, ends=safety.id)
+    if not types:
+        message = f"'{safety.name}' holds no host files: domain '{domain.name}' had none then"
+        raise UndoRefusedError(
+            message, hint=f"vmsnap backup show {operands(domain.name, safety.name)}"
+        )
+    request = RestoreRequest(only=types)
+    plan = plan_restore(ports, operation, domain, safety, request, ends=safety.id)
     result = RevertResult(
-        domain_name=plan.domain.name,
+        domain_name=domain.name,
         target_name=safety.name,
-        safety=plan.drafts[0].resource,
+        safety=plan.safety,
         changes=plan.changes,
         is_done=False,
+        notes=_notes(safety, frozenset(HostFileType) - types),
     )
-    return result, plan.steps, plan.drafts, plan.contents
+    replacing = plan.replacing
+    return result, replacing.steps, replacing.drafts, replacing.contents
 
 
 def _plan_group(
@@ -134,11 +151,7 @@ def _plan_group(
         current_id=group.parent_id if ends else group.id,
     )
     way = plan_way(ports, operation, domain, goal)
-    notes = tuple(
-        f"{type_.value}: stays as it is, '{group.name}' holds none"
-        for type_ in HostFileType
-        if type_ in leave
-    )
+    notes = _notes(group.resource, leave)
     if goal.keep_definition:
         notes += ("today's definition was edited since; it is kept",)
     result = RevertResult(
@@ -160,6 +173,14 @@ def _is_free(ports: Ports, domain: Domain, layers: Sequence[Layer]) -> bool:
     except InUseError:
         return False
     return True
+
+
+def _notes(safety: Resource, leave: frozenset[HostFileType]) -> tuple[str, ...]:
+    return tuple(
+        f"{type_.value}: stays as it is, '{safety.name}' holds none"
+        for type_ in HostFileType
+        if type_ in leave
+    )
 
 
 def _left(group: Group) -> frozenset[HostFileType]:
