@@ -39,6 +39,7 @@ VERBS = [
     (f"backup show {NAME} monday", {"backups"}, False),
     ("backup verify", {"backups"}, False),
     (f"backup restore {NAME} monday", CHANGE | {"name", "backups"}, True),
+    ("history", {"history", "is_cut"}, False),
     ("recover", {"operations"}, False),
     ("db status", {"database"}, False),
     ("db upgrade", {"database", "former_revision", "copy"}, False),

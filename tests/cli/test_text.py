@@ -74,3 +74,20 @@ def test_json_time_is_utc():
 def test_ages_have_one_unit(seconds, shown):
     now = datetime(2026, 11, 22, tzinfo=UTC)
     assert text.age(now - timedelta(seconds=seconds), now) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "0.0 s"),
+        (0.04, "0.0 s"),
+        (9.96, "10.0 s"),
+        (12.4, "12 s"),
+        (185, "3 min 5 s"),
+        (7200, "2 h"),
+        (7505, "2 h 5 min"),
+        (2 * 86400 + 59, "2 d"),
+    ],
+)
+def test_durations_have_two_units_at_most(seconds, shown):
+    assert text.duration(seconds) == shown

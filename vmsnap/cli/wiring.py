@@ -1,5 +1,7 @@
 """Settings made into ports: the one place that knows every adapter; imported when first needed."""
 
+import os
+import pwd
 import shlex
 import time
 import uuid
@@ -76,6 +78,21 @@ class _WatchedJournals(FolderJournals):
         super().remove(domain_id)
 
 
+def who_asks() -> str:
+    """Return the login name of who runs this, with sudo the one before it; never fails.
+
+    Only root is believed to have come by sudo: anybody may set its variable.
+    """
+    uid = os.getuid()
+    name = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    try:
+        name = name or pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    # What is no UTF-8 would be refused by the database.
+    return name.encode("utf-8", "replace").decode()
+
+
 class Wiring:
     """The ports of one verb, open until `close`."""
 
@@ -101,6 +118,7 @@ class Wiring:
             clock=SystemClock(),
             watcher=ProcessGuestWatcher(settings.connect_uri),
             wait_seconds=settings.wait_seconds,
+            user=who_asks(),
         )
 
     @property

@@ -33,6 +33,7 @@ from vmsnap.ports import Ports
 log = logging.getLogger(__name__)
 
 _CREATING = frozenset({"snapshot create", "backup create"})
+_NAMED_ALREADY = _CREATING | {"backup clone"}
 _ENDING = frozenset({"group delete", "snapshot delete", "purge"})
 
 
@@ -88,7 +89,7 @@ def subject_of(ports: Ports, operation: Operation, texts: str | Sequence[str]) -
     A UUID, or the beginning of one, becomes the name of what there is.
     """
     typed = [texts] if isinstance(texts, str) else list(texts)
-    if operation.verb in _CREATING or not any(typed):
+    if operation.verb in _NAMED_ALREADY or not any(typed):
         return ", ".join(typed)
     resources = ports.catalog.resources(operation.host_id, operation.domain_id)
     return ", ".join(_named(resources, text) for text in typed)

@@ -1,0 +1,66 @@
+"""The history of operations as a table for people."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vmsnap.cli.answer import Block, Column, Line, Table
+from vmsnap.cli.text import NOTHING, duration, local_time
+
+if TYPE_CHECKING:
+    from vmsnap.engine.results import HistoryLine, HistoryList
+    from vmsnap.model import HistoryEntry
+
+_COLUMNS = (
+    Column("STARTED"),
+    Column("DOMAIN"),
+    Column("VERB", "bold"),
+    Column("NAME"),
+    Column("USER", spare=1),
+    Column("TOOK", is_number=True, spare=2),
+    Column("RESULT"),
+)
+
+
+def history_table(
+    found: "HistoryList", *, of_one: bool = False, with_hosts: bool = False
+) -> tuple[Block, ...]:
+    """List operations, one per row, and below them how the last of a domain are taken back.
+
+    `of_one` says that all are of one domain, which was named.
+    """
+    if not found.lines:
+        return ()
+    started, domain, *others = _COLUMNS
+    domain = replace(domain, spare=3) if of_one else domain
+    columns = (started, domain, *others, *([Column("HOST", "dim")] if with_hosts else []))
+    rows = tuple(_row(line, with_hosts=with_hosts) for line in found.lines)
+    undo = tuple(Line(_undo(line), "green") for line in found.lines if line.undo is not None)
+    return (Table(columns, rows), *undo)
+
+
+def _row(line: "HistoryLine", *, with_hosts: bool) -> tuple[str, ...]:
+    entry = line.entry
+    operation = entry.operation
+    return (
+        local_time(operation.started_at),
+        operation.domain_name,
+        operation.verb,
+        operation.subject or NOTHING,
+        operation.user or NOTHING,
+        duration((entry.ended_at - operation.started_at).total_seconds()),
+        _result(entry),
+        *([operation.host_id] if with_hosts else []),
+    )
+
+
+def _result(entry: "HistoryEntry") -> str:
+    words = entry.outcome.value
+    if entry.is_recovered:
+        words += " by recover"
+    return f"{words}: {entry.code}" if entry.code is not None else words
+
+
+def _undo(line: "HistoryLine") -> str:
+    operation = line.entry.operation
+    what = f"{operation.verb} {operation.subject}".rstrip()
+    return f"{line.undo}  takes back: {what}, {local_time(operation.started_at)}"
