@@ -146,6 +146,19 @@ def test_the_variable_store_that_libvirt_9_does_not_name_is_derived(definitions)
     assert (read.firmware, read.secure_boot) == ("uefi", None)
 
 
+def test_paths_that_newer_libvirt_keeps_beside_automatic_firmware_are_read(definitions):
+    """H21: libvirt 11 writes firmware='efi' into a definition that gave paths."""
+    os = (
+        "<firmware><feature enabled='no' name='enrolled-keys'/>"
+        "<feature enabled='no' name='secure-boot'/></firmware>"
+        "<loader readonly='yes' type='pflash' format='raw'>/code.fd</loader>"
+        "<nvram template='/t.qcow2' templateFormat='qcow2' format='qcow2'>/my/vars.qcow2</nvram>"
+    )
+    read = definitions.parse(domain_xml(os=os, firmware=" firmware='efi'"))
+    assert read.nvram == NvramDefinition("file", Path("/my/vars.qcow2"), "qcow2")
+    assert (read.firmware, read.secure_boot) == ("uefi", False)
+
+
 @pytest.mark.parametrize(
     "loader", ["<loader stateless='yes'/>", "<loader type='rom'>/amdsev.fd</loader>"]
 )

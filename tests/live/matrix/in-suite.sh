@@ -3,7 +3,7 @@
 #
 #     tests/live/matrix/in-suite.sh SUITE COMMAND [ARGUMENT]...
 #
-# The first call for a suite makes its root folder with debootstrap, a minute and 300 MB, in
+# The first call for a suite makes its root folder with debootstrap, in a minute, at
 # /var/cache/vmsnap-test/suites/SUITE (VMSNAP_TEST_CACHE moves it), where it stays. The command has
 # this machine's network and processes, but a mount namespace of its own: its root is that folder,
 # into which the clone, the cache and an empty /tmp are mounted, and a .venv of the suite's own lies
@@ -15,6 +15,10 @@ umask 022
 fail() {
     echo "in-suite.sh: $*" >&2
     exit 1
+}
+
+mirrors() { # where this machine gets its own packages of Debian from
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian'
 }
 
 if [ "${1-}" != --inside ]; then
@@ -34,19 +38,20 @@ if [ "${1-}" != --inside ]; then
     exec 9>"$suites/$suite.lock"
     flock 9
     if [ ! -e "$root" ]; then
-        command -v debootstrap >/dev/null ||
+        if ! command -v debootstrap >/dev/null || [ -z "$(mirrors)" ]; then
+            apt-get update -qq >&2
             apt-get install -qq -y --no-install-recommends debootstrap >&2
-        # Where this machine gets its own packages of Debian from.
-        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-            head -n 1)
-        [ -n "$mirror" ] || fail "apt knows no packages of Debian; 'apt-get update' may help"
+        fi
+        mirror=$(mirrors | sed -n 1p)
+        [ -n "$mirror" ] || fail "apt of this machine knows no packages of Debian"
         # All suites are made alike, and an older debootstrap does not know the newest by name.
         script=/usr/share/debootstrap/scripts/sid
         part=$(mktemp -d "$suites/$suite.XXXXXX")
         trap 'rm -rf "$part"' EXIT
         chmod 755 "$part"
         echo "in-suite.sh: making $root with debootstrap" >&2
-        debootstrap --variant=minbase --include=ca-certificates \
+        # What it mounts must not stay when it is killed.
+        unshare --mount --propagation private debootstrap --variant=minbase --include=ca-certificates \
             "$suite" "$part" "$mirror" "$script" </dev/null >"$root.log" 2>&1 ||
             { tail -n 20 "$root.log" >&2; fail "debootstrap failed; all it said is in $root.log"; }
         printf '#!/bin/sh\nexit 101\n' >"$part/usr/sbin/policy-rc.d" # starting services is forbidden

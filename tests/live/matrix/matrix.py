@@ -97,7 +97,8 @@ def read(report: Path, result: Result) -> None:
             (word for word in ("failure", "error", "skipped") if case.find(word) is not None), None
         )
         outcome = {"failure": "failed", None: "passed"}.get(found, str(found))
-        name = case.get("classname", "?").replace(".", "/")
+        # A file that cannot be imported is a case without a class, named after the file.
+        name = (case.get("classname") or case.get("name", "?")).replace(".", "/")
         result.counts.setdefault(name, Counter())[outcome] += 1
         if outcome in BAD:
             result.bad.append(f"{name}.py::{case.get('name')}")
