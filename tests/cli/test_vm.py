@@ -1,6 +1,8 @@
 """The verbs of domains."""
 
-from vmsnap.model import DomainState
+from pathlib import Path
+
+from vmsnap.model import DomainState, ForeignSnapshot, Job
 
 NAME = "vmsnap-test-web"
 
@@ -37,7 +39,33 @@ def test_without_domains_the_list_says_so(vmsnap, host):
 
 
 def test_what_keeps_a_snapshot_from_being_taken_stands_above_the_parts(vmsnap, host):
-    next(iter(host.machines.values())).state = DomainState.RUNNING
+    next(iter(host.machines.values())).state = DomainState.OTHER
     out = vmsnap("vm", "show", NAME).out
-    assert out.index("note: running: no snapshot") < out.index("would be taken")
-    assert "running: no snapshot" in vmsnap("vm", "show", NAME, "--json").data["domain"]["notes"][0]
+    assert out.index("note: being started, stopped") < out.index("would be taken")
+    assert "no snapshot" in vmsnap("vm", "show", NAME, "--json").data["domain"]["notes"][0]
+
+
+def test_show_lists_what_libvirt_keeps_itself(vmsnap, host):
+    machine = next(iter(host.machines.values()))
+    machine.foreign_snapshots = (
+        ForeignSnapshot("e1", True, (Path("/base.qcow2"),), (Path("/base.e1"),)),
+        ForeignSnapshot("i1", False, (Path("/base.e1"),)),
+    )
+    machine.checkpoints = ("c1",)
+    machine.block_jobs = (Job("block copy", "vda"), Job("backup"))
+    out = vmsnap("vm", "show", NAME).out
+    assert "libvirt snapshot 'e1':  external\n|-- froze /base.qcow2\n`-- made /base.e1\n" in out
+    assert "libvirt snapshot 'i1':  internal\n`-- in /base.e1\n" in out
+    assert "libvirt checkpoint 'c1'\njob:       block copy on vda\njob:       backup\n" in out
+    data = vmsnap("vm", "show", NAME, "--json").data["domain"]
+    assert data["foreign_snapshots"][1] == {
+        "name": "i1",
+        "is_external": False,
+        "kept_paths": ["/base.e1"],
+        "made_paths": [],
+    }
+    assert data["checkpoints"] == ["c1"]
+    assert data["jobs"] == [
+        {"kind": "block copy", "target": "vda"},
+        {"kind": "backup", "target": None},
+    ]

@@ -308,7 +308,10 @@ def test_a_saved_image_is_removed_once_and_then_not_missed(bed, domain_id):
 
 def test_snapshots_that_others_took_are_named(bed, domain_id):
     bed.take_snapshot(domain_id, "by-virsh")
-    assert bed.hypervisor.domain(domain_id).foreign_snapshots == ("by-virsh",)
+    domain = bed.hypervisor.domain(domain_id)
+    (snapshot,) = domain.foreign_snapshots
+    assert (snapshot.name, snapshot.is_external, snapshot.made_paths) == ("by-virsh", False, ())
+    assert set(snapshot.kept_paths) == set(domain.active_paths.values())
 
 
 def test_a_secret_that_is_not_defined_is_not_there(bed):

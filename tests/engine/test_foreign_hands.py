@@ -8,7 +8,7 @@ from vmsnap.engine.requests import DeleteRequest, RevertRequest, UndoRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import NotAvailableError, StateError
-from vmsnap.model import Capture, HostFileType
+from vmsnap.model import Capture, ForeignSnapshot, HostFileType
 
 TPM_XML = '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm>'
 
@@ -77,7 +77,9 @@ def test_an_unnamed_file_that_is_what_the_group_holds_is_no_obstacle(monday):
 
 def test_a_libvirt_snapshot_keeps_its_layers(monday):
     """H41: merging would unlink the file that holds its point."""
-    monday.hypervisor.machines[monday.uuid].foreign_snapshots = ("ext1",)
+    kept = (monday.disks["vda"],)
+    snapshot = ForeignSnapshot("ext1", is_external=True, kept_paths=kept)
+    monday.hypervisor.machines[monday.uuid].foreign_snapshots = (snapshot,)
     before = monday.everything()
     with pytest.raises(StateError, match="ext1"):
         delete(monday, "monday")

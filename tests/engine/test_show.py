@@ -4,7 +4,7 @@ import pytest
 
 from vmsnap.engine.show import list_domains, show_domain
 from vmsnap.errors import DomainNotFoundError, HostFileError
-from vmsnap.model import DomainState, HostFileType
+from vmsnap.model import DomainState, HostFileType, Job
 
 NVRAM, TPM = HostFileType.NVRAM, HostFileType.TPM
 
@@ -64,22 +64,22 @@ def test_what_would_be_unsafe_is_noted(world):
     world.hypervisor.start(world.uuid)
     world.hypervisor.save(world.uuid)
     machine = world.hypervisor.machines[world.uuid]
-    machine.block_jobs = ("vda: commit",)
+    machine.block_jobs = (Job("block copy", "vda"),)
     machine.checkpoints = ("c1",)
-    machine.foreign_snapshots = ("s1",)
     notes = " ".join(show_domain(world.ports, world.name).notes)
-    for word in ("managed-save", "block job", "checkpoints: c1", "snapshots: s1"):
+    for word in ("managed-save", "block copy on vda", "checkpoints (c1)"):
         assert word in notes
 
 
 def test_why_no_snapshot_can_be_taken_now_is_noted_as_create_refuses_it(world):
     """The parts' own verdicts say what a snapshot would take once it can be taken."""
     machine = world.hypervisor.machines[world.uuid]
-    assert show_domain(world.ports, world.name).notes == ()
-    for state in (DomainState.RUNNING, DomainState.PAUSED):
+    for state in (DomainState.SHUT_OFF, DomainState.RUNNING, DomainState.PAUSED):
         machine.state = state
-        (note,) = show_domain(world.ports, world.name).notes
-        assert note == f"{state.value}: no snapshot until it is shut off"
+        assert show_domain(world.ports, world.name).notes == ()
+    machine.state = DomainState.OTHER
+    (note,) = show_domain(world.ports, world.name).notes
+    assert "no snapshot before that is done" in note
     machine.state = DomainState.SHUT_OFF
     machine.is_persistent = False
     assert "transient: no snapshot" in show_domain(world.ports, world.name).notes[0]

@@ -75,6 +75,7 @@ class FakeHypervisor:
     chain_of: Callable[[Path], tuple[Path, ...]] = lambda path: (path,)
     on_merge: Callable[[LiveMerge], None] = lambda _order: None
     depth: int = 200
+    owner: tuple[int, int] | None = None
     secrets: set[str] = field(default_factory=set)
     volumes: dict[tuple[str, str], Path] = field(default_factory=dict)
     machines: dict[DomainId, FakeDomain] = field(default_factory=dict)
@@ -326,6 +327,10 @@ class FakeHypervisor:
     def has_secret(self, secret_id: str) -> bool:
         self._enter("has_secret", secret_id)
         return secret_id in self.secrets
+
+    def qemu_owner(self) -> tuple[int, int] | None:
+        self._enter("qemu_owner")
+        return self.owner
 
     def max_chain_depth(self) -> int:
         self._enter("max_chain_depth")

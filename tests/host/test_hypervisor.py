@@ -25,7 +25,7 @@ from vmsnap.errors import ConfigError, DomainNotFoundError, LibvirtError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.fence import FENCE_PATH
 from vmsnap.host.hypervisor import LibvirtHypervisor
-from vmsnap.model import DomainState
+from vmsnap.model import DomainState, Job
 
 CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
@@ -256,10 +256,10 @@ def test_jobs_and_checkpoints_of_others_are_seen_and_left_alone(bed):
     bed.virsh("blockcopy", domain_id, "vda", str(bed.folder / "copy"), "--transient-job")
     domain = bed.hypervisor.domain(domain_id)
     assert domain.checkpoints == ("check1",)
-    assert domain.block_jobs == ("block copy on vda",)
+    assert domain.block_jobs == (Job("block copy", "vda"),)
     with pytest.raises(LibvirtError, match="another file"):
         merge_into(bed, domain_id, base)
-    assert bed.hypervisor.domain(domain_id).block_jobs == ("block copy on vda",)
+    assert bed.hypervisor.domain(domain_id).block_jobs == (Job("block copy", "vda"),)
     bed.virsh("blockjob", domain_id, "vda", "--abort")
     bed.virsh("checkpoint-delete", domain_id, "check1")
 
@@ -274,7 +274,7 @@ def test_a_merge_that_an_interrupted_run_left_is_taken_over(bed):
     bed.start(domain_id)
     bed.hypervisor.switch_disks(domain_id, {"vda": overlay})
     bed.virsh("blockcommit", domain_id, "vda", "--active")
-    assert bed.hypervisor.domain(domain_id).block_jobs == ("active block commit on vda",)
+    assert bed.hypervisor.domain(domain_id).block_jobs == (Job("active block commit", "vda"),)
     merge_into(bed, domain_id, base)
     domain = bed.hypervisor.domain(domain_id)
     assert (domain.active_paths["vda"], domain.block_jobs) == (base, ())

@@ -8,7 +8,7 @@ from vmsnap.cli.text import NOTHING, joined, size
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
-    from vmsnap.model import Definition
+    from vmsnap.model import Definition, ForeignSnapshot
 
 _LIST = (
     Column("DOMAIN", "bold"),
@@ -53,14 +53,17 @@ def domain_page(view: "DomainView") -> tuple[Block, ...]:
         *_nvram(domain.definition, files.get("nvram")),
         *_tpm(domain.definition, files.get("tpm")),
         *(_disk(disk) for disk in view.disks),
+        *(_foreign_snapshot(snapshot) for snapshot in domain.foreign_snapshots),
+        *(Line(f"libvirt checkpoint '{name}'") for name in domain.checkpoints),
+        *(Line(f"job:       {job}") for job in domain.block_jobs),
     )
 
 
 def verdict(part: "PartVerdict") -> str:
     """Say in words whether a snapshot would take a part."""
-    if part.is_taken:
-        return "would be taken"
     reason = f": {part.reason}" if part.reason else ""
+    if part.is_taken:
+        return f"would be taken{reason}"
     if part.must_be_excluded:
         return f"cannot be taken{reason}"
     return f"left out{reason}"
@@ -95,6 +98,16 @@ def _tpm(definition: "Definition", file: "HostFileView | None") -> tuple[Block, 
     secret = (f"encrypted with secret {tpm.secret_id}",) if tpm.secret_id else ("not encrypted",)
     words = joined([tpm.version, *place, *secret, *_size(file)])
     return (Branch(f"TPM:       {words}", children=_verdict_branches(file)),)
+
+
+def _foreign_snapshot(snapshot: "ForeignSnapshot") -> Block:
+    kind = "external" if snapshot.is_external else "internal"
+    where = "froze" if snapshot.is_external else "in"
+    children = (
+        *(Branch(f"{where} {path}") for path in snapshot.kept_paths),
+        *(Branch(f"made {path}") for path in snapshot.made_paths),
+    )
+    return Branch(f"libvirt snapshot '{snapshot.name}':  {kind}", children=children)
 
 
 def _size(file: "HostFileView | None") -> tuple[str, ...]:

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 from vmsnap.engine.results import PartVerdict
 from vmsnap.errors import ImageError
-from vmsnap.model import Definition, DiskDefinition, ImageInfo, NvramDefinition, TpmDefinition
+from vmsnap.model import (
+    Definition,
+    DiskDefinition,
+    ImageInfo,
+    NvramDefinition,
+    TpmDefinition,
+    is_device_path,
+)
 from vmsnap.ports import Images
 
 IMAGE_FORMATS = ("qcow2", "raw")
+SOURCE_TYPES = ("file", "block")
 TPM_SOURCES = (None, "dir", "file")
 """None is libvirt's own place, a directory."""
 
@@ -42,6 +50,8 @@ def verdict_by_definition(disk: DiskDefinition) -> PartVerdict:
     if reason is not None:
         return PartVerdict(disk.target, is_taken=False, reason=reason)
     reason = _why_not(disk)
+    if reason is None and disk.source_type == "block":
+        return PartVerdict(disk.target, is_taken=True, reason="its overlay needs --overlay-dir")
     return PartVerdict(
         disk.target, is_taken=reason is None, reason=reason, must_be_excluded=reason is not None
     )
@@ -81,7 +91,7 @@ def _assess(images: Images, disk: DiskDefinition) -> AssessedDisk:
     chain: tuple[ImageInfo, ...] = ()
     try:
         chain = images.chain(disk.path, disk.format)
-        reason = _why_not_image(chain)
+        reason = _why_not_image(disk, chain)
     except ImageError as error:
         reason = error.message
     if reason is not None:
@@ -90,8 +100,12 @@ def _assess(images: Images, disk: DiskDefinition) -> AssessedDisk:
 
 
 def _why_not(disk: DiskDefinition) -> str | None:
-    if disk.source_type != "file" or disk.path is None:
+    if disk.source_type not in SOURCE_TYPES or disk.path is None:
         return f"a disk of type '{disk.source_type}' cannot be snapshotted"
+    if (disk.source_type == "block") != is_device_path(disk.path):
+        # A definition would be given back with the other type, which QEMU does not start.
+        where = "is not below /dev" if disk.source_type == "block" else "is below /dev"
+        return f"it is of type '{disk.source_type}', but '{disk.path}' {where}"
     if disk.device != "disk":
         return f"a disk of device '{disk.device}' is passed through"
     if disk.is_shareable:
@@ -107,7 +121,10 @@ def _why_not(disk: DiskDefinition) -> str | None:
     return None
 
 
-def _why_not_image(chain: Sequence[ImageInfo]) -> str | None:
+def _why_not_image(disk: DiskDefinition, chain: Sequence[ImageInfo]) -> str | None:
+    if (disk.source_type == "block") != chain[0].is_block_device:
+        what = "a" if chain[0].is_block_device else "no"
+        return f"it is of type '{disk.source_type}', but '{disk.path}' is {what} block device"
     if any(image.is_encrypted for image in chain):
         return "its image is encrypted: an overlay would be plain"
     if any(image.has_data_file for image in chain):

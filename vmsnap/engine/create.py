@@ -16,11 +16,13 @@ from vmsnap.engine.disks import (
     require_space,
 )
 from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.foreign import snapshot_notes
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run, Step, execute
 from vmsnap.engine.listing import group_views
 from vmsnap.engine.names import check_name, generated_name
+from vmsnap.engine.overlay_folder import require_overlay_folder
 from vmsnap.engine.paths import is_same
 from vmsnap.engine.requests import CreateRequest
 from vmsnap.engine.results import CreateResult, GroupView
@@ -122,11 +124,13 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     _require_as_defined(domain, taken)
     freezes, notes = _freezing(domain, request)
     notes += check_depth(ports, taken)
+    notes += snapshot_notes(domain, [disk.chain for disk in taken])
     require_no_other_users(
         ports, domain_id, {disk.chain[0].path: disk.disk.target for disk in taken}
     )
     frozen = tuple(freeze(ports, host_id, domain_id, disk) for disk in taken)
-    overlays = tuple(overlay_on(ports, item.layer) for item in frozen)
+    folder = require_overlay_folder(ports, request.overlay_dir) if request.overlay_dir else None
+    overlays = tuple(overlay_on(ports, item.layer, folder) for item in frozen)
     require_space(ports.images, [layer.path.parent for layer in overlays])
     captured = capture(ports, domain.current, request.without)
     record = ports.catalog.record(host_id, domain_id)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
-from vmsnap.engine.disks import require_no_other_users, require_space
+from vmsnap.engine.disks import require_no_other_users, require_room
 from vmsnap.engine.find import find_domain_id, pick_group
-from vmsnap.engine.hints import operands
+from vmsnap.engine.foreign import Touched, refuse_ruined
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
 from vmsnap.engine.requests import DeleteRequest
@@ -15,7 +16,6 @@ from vmsnap.engine.steps.definition import Fence, LiftFence
 from vmsnap.engine.steps.merges import EndGroups, MergeLayers
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.engine.trees import adopted_rows, read_tree
-from vmsnap.errors import StateError
 from vmsnap.model import (
     CatalogChange,
     Domain,
@@ -29,7 +29,6 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 VERB = "group delete"
-_MARGIN_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,6 @@ def _plan(
     chosen |= {group.id: group for group in known if group.state is GroupState.DELETING}
     require_changeable(domain, "groups can only be deleted")
     refuse_unsafe(ports, domain, "their images cannot be merged then")
-    _refuse_foreign_snapshots(domain)
     named = {item.layer_id for group in known if group.id not in chosen for item in group.snapshots}
     targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
     merges: list[tuple[str, Merge]] = []
@@ -85,16 +83,26 @@ def _plan(
         merges += [(target, merge) for merge in planned]
         kept += [(target, item) for item in stay]
     plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted)
+    _refuse_foreign_snapshots(ports, plan)
     _require_possible(ports, plan)
     return plan
 
 
-def _refuse_foreign_snapshots(domain: Domain) -> None:
-    """Refuse while libvirt keeps snapshots of its own, whose layers a merge would take away."""
-    if domain.foreign_snapshots:
-        names = ", ".join(f"'{name}'" for name in domain.foreign_snapshots)
-        message = f"domain '{domain.name}' has libvirt snapshots ({names}) that a merge could ruin"
-        raise StateError(message, hint=f"virsh snapshot-list {operands(domain.name)}")
+def _refuse_foreign_snapshots(ports: Ports, plan: _Plan) -> None:
+    """Refuse what would ruin a snapshot that libvirt keeps of its own."""
+    written: list[Path] = []
+    rebased: list[Path] = []
+    unlinked: list[Path] = []
+    for _, merge in plan.merges:
+        victim = merge.child if merge.action is Action.COMMIT else merge.layer
+        if merge.action is Action.COMMIT:
+            written.append(merge.layer.path)
+        elif merge.child is not None:
+            rebased.append(merge.child.path)
+        if victim is not None and victim.is_disposable:
+            unlinked.append(victim.path)
+    touched = Touched(tuple(written), tuple(rebased), tuple(unlinked))
+    refuse_ruined(ports.images, plan.domain, touched)
 
 
 def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:
@@ -114,9 +122,7 @@ def _require_possible(ports: Ports, plan: _Plan) -> None:
     for _, merge in plan.merges:
         written = merge.layer if merge.action is Action.COMMIT else merge.child
         if written is not None:
-            room = max(written.virtual_size - written.allocated, 0)
-            needed = min(merge.moved_bytes, room) + _MARGIN_BYTES
-            require_space(ports.images, [written.path.parent], needed)
+            require_room(ports.images, written, merge.moved_bytes)
 
 
 def _steps(plan: _Plan) -> list[Step]:

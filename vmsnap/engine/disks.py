@@ -9,14 +9,18 @@ from shlex import quote
 
 from vmsnap.engine.assess import AssessedDisk
 from vmsnap.engine.hints import operands
+from vmsnap.engine.layers import Node
 from vmsnap.engine.paths import Mark, marks, real
 from vmsnap.engine.steps.host_files import LayerWitness
-from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
-from vmsnap.model import DiskDefinition, DomainId, HostId, Layer, LayerId
+from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError, UnsupportedError
+from vmsnap.model import DiskDefinition, DomainId, HostId, Layer, LayerId, is_device_path
 from vmsnap.ports import Images, Ports
 
 OVERLAY_BYTES = 1024 * 1024
 """Free space asked for each new overlay: an empty qcow2 takes about 200 KiB."""
+
+MERGE_BYTES = 256 * 1024
+"""Free space asked for each merge beside its data: for the image's own tables."""
 
 _OUR_SUFFIX = re.compile(r"\.vmsnap-[0-9a-f]{12}$")
 _MAX_NAME_BYTES = 255
@@ -87,10 +91,19 @@ def freeze(ports: Ports, host_id: HostId, domain_id: DomainId, disk: AssessedDis
     return Frozen(target, parent, tuple(rows))
 
 
-def overlay_on(ports: Ports, layer: Layer) -> Layer:
-    """Plan a new active layer on a frozen one: beside it, under a random name."""
+def overlay_on(ports: Ports, layer: Layer, folder: Path | None = None) -> Layer:
+    """Plan a new active layer on a frozen one: in `folder`, else beside it, under a random name.
+
+    Raises UnsupportedError for a block device without a folder.
+    """
+    if folder is None and is_device_path(layer.path):
+        message = (
+            f"disk {layer.target} is the block device '{layer.path}', beside which no overlay"
+            " can be made"
+        )
+        raise UnsupportedError(message, hint="--overlay-dir DIR puts new overlays into a folder")
     layer_id = LayerId(ports.clock.new_id())
-    path = real(layer.path).parent / _overlay_name(layer.path, layer_id)
+    path = (folder or real(layer.path).parent) / _overlay_name(layer.path, layer_id)
     if ports.images.exists(path):
         message = f"'{path}' exists already"
         raise ImageError(message, hint="run the command again")
@@ -117,6 +130,30 @@ def require_space(images: Images, folders: Iterable[Path], each_bytes: int = OVE
         if free < size:
             message = f"'{folder}' has {free} bytes free, {size} are needed"
             raise NoSpaceError(message, hint=f"df -h {quote(str(folder))}")
+
+
+def require_room(images: Images, written: Node, moved_bytes: int) -> None:
+    """Refuse if an image that is merged into could not hold `moved_bytes` more (H31).
+
+    A raw block device has all of its room; a qcow2 image on one has what lies behind its end,
+    unless it is so small that it fits anyway.
+    """
+    room = max(written.virtual_size - written.allocated, 0)
+    if not is_device_path(written.path):
+        require_space(images, [written.path.parent], min(moved_bytes, room) + MERGE_BYTES)
+        return
+    facts = images.facts(written.path)
+    size = facts.size_bytes if facts is not None else 0
+    # Tables take less than 1/256 of the data with clusters of 4 KiB and more.
+    if written.format == "raw" or size > written.virtual_size * 257 // 256 + OVERLAY_BYTES:
+        return
+    free = images.free_bytes(written.path)
+    if free < moved_bytes + MERGE_BYTES:
+        message = (
+            f"the image on '{written.path}' can grow by {free} bytes,"
+            f" {moved_bytes + MERGE_BYTES} are needed"
+        )
+        raise NoSpaceError(message, hint=f"lsblk {quote(str(written.path))}")
 
 
 def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Path, str]) -> None:

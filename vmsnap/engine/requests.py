@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from vmsnap.model import HostFileType
 
@@ -12,7 +13,8 @@ class CreateRequest:
 
     `suspend` stops a running guest's processors at the first try, `no_suspend` forbids it.
     `quiesce` freezes its file systems through the agent, which has `freeze_seconds` to answer;
-    `try_quiesce` goes on without if that cannot be done.
+    `try_quiesce` goes on without if that cannot be done. New overlays go into `overlay_dir`, else
+    beside what they stand on.
     """
 
     name: str | None = None
@@ -25,6 +27,7 @@ class CreateRequest:
     quiesce: bool = False
     try_quiesce: bool = False
     freeze_seconds: int = 10
+    overlay_dir: Path | None = None
     dry_run: bool = False
 
 

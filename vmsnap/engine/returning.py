@@ -12,9 +12,11 @@ from vmsnap.engine.disks import (
     require_no_other_users,
     require_space,
 )
+from vmsnap.engine.foreign import Touched, refuse_ruined
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.journal import Step
 from vmsnap.engine.names import generated_name
+from vmsnap.engine.overlay_folder import former_folder
 from vmsnap.engine.paths import real
 from vmsnap.engine.placing import Placing, plan_placing
 from vmsnap.engine.steps.definition import (
@@ -42,6 +44,7 @@ from vmsnap.model import (
     LeftOutDisk,
     Operation,
     ResourceId,
+    Snapshot,
 )
 from vmsnap.ports import Draft, Ports
 
@@ -136,7 +139,7 @@ def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) 
     taken = [
         item for item in goal.group.snapshots if not goal.keep_definition or item.target in today
     ]
-    active = tuple(_active(ports, goal, layers[item.layer_id]) for item in taken)
+    active = tuple(_active(ports, goal, layers[item.layer_id], item) for item in taken)
     require_space(ports.images, [layer.path.parent for layer in active])
     targets = {layer.target for layer in active}
     known = targets | {item.target for item in goal.group.left_out}
@@ -155,14 +158,16 @@ def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) 
     else:
         dropped = _droppable(abandoned, layers)
         require_no_other_users(ports, domain.id, {layer.path: layer.target for layer in dropped})
+        touched = Touched(unlinked=tuple(layer.path for layer in dropped))
+        refuse_ruined(ports.images, domain, touched)
     changes = (*_disk_changes(goal, today, active),)
     return _Disks(layers, active, abandoned, frozen, dropped, changes)
 
 
-def _active(ports: Ports, goal: Goal, layer: Layer) -> Layer:
+def _active(ports: Ports, goal: Goal, layer: Layer, snapshot: Snapshot) -> Layer:
     if goal.ends_group:
         return replace(layer, is_active=True, facts=None)
-    return overlay_on(ports, layer)
+    return overlay_on(ports, layer, former_folder(layer, snapshot))
 
 
 def _droppable(

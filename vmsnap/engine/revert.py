@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.find import find_domain_id, find_group
+from vmsnap.engine.foreign import snapshot_notes
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
 from vmsnap.engine.power import look_as_planned, power_changes, powered
@@ -107,4 +108,5 @@ def _result(
         safety=way.drafts[0].resource if way.drafts else None,
         changes=(*way.changes, *extra),
         is_done=is_done,
+        notes=snapshot_notes(domain),
     )

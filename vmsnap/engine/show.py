@@ -38,9 +38,7 @@ def list_domains(ports: Ports) -> tuple[DomainView, ...]:
 def show_domain(ports: Ports, domain: str) -> DomainView:
     """Look at one domain: chains, sizes, and for each part whether a snapshot would take it."""
     found = find_domain(ports, domain)
-    disks = tuple(
-        _disk(found, assessed) for assessed in assess_disks(ports.images, found.definition)
-    )
+    disks = tuple(_disk(found, assessed) for assessed in assess_disks(ports.images, found.current))
     files = tuple(
         _measured(ports, _host_file(found, type_), host_file_spec(found.definition, type_))
         for type_ in HostFileType
@@ -86,16 +84,16 @@ def _notes(domain: Domain) -> tuple[str, ...]:
     notes = []
     if not domain.is_persistent:
         notes.append("transient: no snapshot, it has no definition to come back to")
-    if domain.state is not DomainState.SHUT_OFF:
-        notes.append(f"{domain.state.value}: no snapshot until it is shut off")
+    if domain.state is DomainState.OTHER:
+        notes.append("being started, stopped, saved or migrated: no snapshot before that is done")
     if domain.definition.is_fenced:
         notes.append("fenced by an interrupted operation: no snapshot before 'vmsnap recover'")
     if domain.has_managed_save:
         notes.append("has a managed-save image: no snapshot, no revert until it is gone")
     if domain.block_jobs:
-        notes.append(f"has a block job: {', '.join(domain.block_jobs)}")
+        jobs = ", ".join(map(str, domain.block_jobs))
+        notes.append(f"busy with another job ({jobs}): no snapshot before that is done")
     if domain.checkpoints:
-        notes.append(f"has libvirt checkpoints: {', '.join(domain.checkpoints)}")
-    if domain.foreign_snapshots:
-        notes.append(f"has libvirt snapshots: {', '.join(domain.foreign_snapshots)}")
+        names = ", ".join(domain.checkpoints)
+        notes.append(f"has libvirt checkpoints ({names}): no change of its layers while it is off")
     return tuple(notes)

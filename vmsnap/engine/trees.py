@@ -80,6 +80,7 @@ def _node(
         is_named=layer.id in named,
         virtual_size=info.virtual_size_bytes if info else 0,
         allocated=info.allocated_bytes if info else 0,
+        can_grow=info is None or not info.is_block_device,
         cluster_bytes=info.cluster_bytes if info else None,
         is_missing=info is None,
         # A frozen layer that the machine uses and a group names must stay the file that it is.

@@ -7,6 +7,7 @@ from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, r
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.disks import require_no_other_users
 from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.foreign import is_named
 from vmsnap.engine.groups import local_time
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
@@ -166,7 +167,9 @@ def _plan_group(
 
 
 def _is_free(ports: Ports, domain: Domain, layers: Sequence[Layer]) -> bool:
-    """Tell whether no disk stands on these layers, so that they may be written to again."""
+    """Tell whether nothing stands on these layers, so that they may be written to again."""
+    if is_named(domain, [layer.path for layer in layers]):
+        return False
     try:
         # No disk has this target, so none may use them, the domain's own disks neither.
         require_no_other_users(ports, domain.id, {layer.path: "" for layer in layers})

@@ -11,7 +11,7 @@ from vmsnap.errors import UnsupportedError
 from vmsnap.host.domain_xml_parse import disk_elements, load, read_definition
 from vmsnap.host.fence import FENCE_PATH, add_fence, remove, remove_fence
 from vmsnap.host.libvirt_folders import folders_of
-from vmsnap.model import Definition
+from vmsnap.model import Definition, is_device_path
 
 Meaning: TypeAlias = "tuple[str, tuple[tuple[str, str], ...], str, tuple[Meaning, ...]]"
 """Tag, sorted attributes, text and children: what white space and comments do not change."""
@@ -40,8 +40,8 @@ class XmlDefinitions:
     def with_sources(self, xml: str, sources: Mapping[str, tuple[Path, str]]) -> str:
         """Give the disks of these targets another file (path, format).
 
-        A path under /dev is taken for a block device. Raises UnsupportedError if there is no such
-        disk.
+        A path below /dev, but not its shm, is taken for a block device. Raises UnsupportedError if
+        there is no such disk.
         """
         tree = load(xml)
         disks = disk_elements(tree.getroot())
@@ -124,7 +124,7 @@ def _dump(tree: etree._ElementTree) -> str:
 
 
 def _set_source(disk: etree._Element, path: Path, format_: str | None) -> None:
-    source_type, attribute = ("block", "dev") if path.is_relative_to("/dev") else ("file", "file")
+    source_type, attribute = ("block", "dev") if is_device_path(path) else ("file", "file")
     source = disk.find("source")
     if source is None:
         source = etree.Element("source")

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import pwd
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from vmsnap.errors import ImageError, ImageExistsError
@@ -32,7 +34,8 @@ def require_image_file(path: Path) -> None:
 def create_empty(path: Path, like: Path) -> None:
     """Make an empty file that only its owner can read, with the owner of `like`.
 
-    Raises ImageExistsError if the name is taken, ImageError.
+    On a block device it stays the caller's: libvirt gives it away, and the node's owner means
+    others. Raises ImageExistsError if the name is taken, ImageError.
     """
     with translated(ImageError, f"make image '{path}'"):
         owner = like.stat()
@@ -42,7 +45,8 @@ def create_empty(path: Path, like: Path) -> None:
             message = f"'{path}' exists already"
             raise ImageExistsError(message) from error
         try:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            if not stat.S_ISBLK(owner.st_mode):
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
         except OSError:
             path.unlink(missing_ok=True)
             raise
@@ -62,9 +66,15 @@ def sync_file(path: Path) -> None:
 
 
 def unlink(path: Path) -> None:
-    """Unlink a file and sync its folder; a missing file is fine. Raises ImageError."""
+    """Unlink a file and sync its folder; a missing file is fine.
+
+    Raises ImageError, also for anything but a regular file: a device is never made by vmsnap.
+    """
     with translated(ImageError, f"remove image '{path}'"):
         try:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                message = f"cannot remove image '{path}': it is no regular file"
+                raise ImageError(message)
             path.unlink()
         except FileNotFoundError:
             return
@@ -72,7 +82,11 @@ def unlink(path: Path) -> None:
 
 
 def facts_of(path: Path) -> FrozenFacts | None:
-    """Take a file's size, mtime and header digest; None if it is missing. Raises ImageError."""
+    """Take a file's size, mtime and header digest; None if it is missing. Raises ImageError.
+
+    The mtime of a block device is that of its node, which says nothing: 0 stands for it. So a
+    change of a device is seen if it touches the first 64 KiB or the size, and not otherwise.
+    """
     with translated(ImageError, f"read image '{path}'"):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -85,4 +99,52 @@ def facts_of(path: Path) -> FrozenFacts | None:
             file.seek(0)
             header = file.read(HEADER_BYTES)
     digest = Digest(hashlib.sha256(header).hexdigest())
-    return FrozenFacts(size_bytes=size_bytes, mtime_ns=status.st_mtime_ns, header_digest=digest)
+    mtime_ns = 0 if stat.S_ISBLK(status.st_mode) else status.st_mtime_ns
+    return FrozenFacts(size_bytes=size_bytes, mtime_ns=mtime_ns, header_digest=digest)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two names lead to one file, or to one block device; missing ones by name."""
+    try:
+        left, right = one.stat(), other.stat()
+    except OSError:
+        return one == other
+    if stat.S_ISBLK(left.st_mode) and stat.S_ISBLK(right.st_mode):
+        return left.st_rdev == right.st_rdev
+    return os.path.samestat(left, right)
+
+
+def blocked_at(folder: Path, owner: tuple[int, int]) -> Path | None:
+    """Return the first folder on the way to and with `folder` that a user may not enter.
+
+    `owner` is uid and gid. None if there is none as far as modes tell: root enters all, and what an
+    access control list says is not read. Raises ImageError.
+    """
+    uid, gid = owner
+    if uid == 0:
+        return None
+    groups = _groups_of(uid, gid)
+    with translated(ImageError, f"look at folder '{folder}'"):
+        for step in (*reversed(folder.parents), folder):
+            status = step.stat()
+            bit = stat.S_IXOTH
+            if status.st_uid == uid:
+                bit = stat.S_IXUSR
+            elif status.st_gid in groups:
+                bit = stat.S_IXGRP
+            if not status.st_mode & bit and not _has_access_list(step):
+                return step
+    return None
+
+
+def _groups_of(uid: int, gid: int) -> set[int]:
+    try:
+        return {gid, *os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)}
+    except KeyError:
+        return {gid}
+
+
+def _has_access_list(path: Path) -> bool:
+    with suppress(OSError):
+        return bool(os.getxattr(path, "system.posix_acl_access"))
+    return False

@@ -3,17 +3,18 @@
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from vmsnap.errors import ImageError
-from vmsnap.model import ImageInfo, JsonObject, JsonValue
+from vmsnap.model import ImageInfo, JsonObject, JsonValue, is_device_path
 
 
 def parse_chain(output: bytes) -> tuple[ImageInfo, ...]:
     """Read the answer for one image, or for a chain of them, topmost first.
 
-    Paths come back absolute and resolved. Raises ImageError if the answer cannot be understood, or
-    an image stands on something that is no file of this host.
+    Paths come back absolute and resolved, but for names below /dev. Raises ImageError if the answer
+    cannot be understood, or an image stands on something that is no file of this host.
     """
     try:
         answer: JsonValue = json.loads(output)
@@ -24,10 +25,28 @@ def parse_chain(output: bytes) -> tuple[ImageInfo, ...]:
     return tuple(_parse(image) for image in images)
 
 
+def parse_end(output: bytes) -> int:
+    """Read from the answer of `qemu-img check` where an image ends. Raises ImageError."""
+    with suppress(ValueError):
+        answer: JsonValue = json.loads(output)
+        if isinstance(answer, dict) and "image-end-offset" in answer:
+            return _number(answer, "image-end-offset")
+    message = "the answer of 'qemu-img check' does not say where the image ends"
+    raise ImageError(message)
+
+
 def local_path(name: str) -> Path | None:
     """Return the path in an image's file name, None if the name means anything but a file."""
-    name = name.removeprefix("file:")
-    return Path(os.path.realpath(name)) if name.startswith("/") else None
+    name = re.sub(r"^(file|host_device):", "", name)
+    return resolved(Path(name)) if name.startswith("/") else None
+
+
+def resolved(path: Path) -> Path:
+    """Resolve the links in a path; the name of a block device stays as it is.
+
+    /dev/vg/web leads to /dev/dm-3 only until the next boot, so that must get into no header.
+    """
+    return Path(os.path.normpath(path) if is_device_path(path) else os.path.realpath(path))
 
 
 def _parse(image: JsonValue) -> ImageInfo:
@@ -40,17 +59,20 @@ def _parse(image: JsonValue) -> ImageInfo:
         message = f"'{_shown(_text(image, 'filename') or '')}' is no image file of this host"
         raise ImageError(message)
     snapshots = image.get("snapshots")
+    is_device = path.is_block_device()
+    virtual_size = _number(image, "virtual-size")
     return ImageInfo(
         path=path,
         format=format_,
-        virtual_size_bytes=_number(image, "virtual-size"),
-        allocated_bytes=_number(image, "actual-size"),
+        virtual_size_bytes=virtual_size,
+        allocated_bytes=virtual_size if is_device else _number(image, "actual-size"),
         backing_path=_backing_path(path, image),
         backing_format=_text(image, "backing-filename-format"),
         is_encrypted=_is_encrypted(image),
         has_data_file=bool(_format_data(image).get("data-file")),
         internal_snapshots=len(snapshots) if isinstance(snapshots, list) else 0,
         cluster_bytes=_number(image, "cluster-size") or None,
+        is_block_device=is_device,
     )
 
 

@@ -1,11 +1,13 @@
 """Disk images, as qemu-img and the file system know them."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from vmsnap.errors import ImageError
 from vmsnap.host import image_files
+from vmsnap.host.image_info import resolved
 from vmsnap.host.image_pull import forget_pulls, pull
 from vmsnap.host.os_errors import translated
 from vmsnap.host.qemu_img import QemuImg
@@ -47,6 +49,10 @@ class QemuImages:
             self._walk(_absolute(path), format_)
             raise
 
+    def blocked_at(self, folder: Path, owner: tuple[int, int]) -> Path | None:
+        """Return the first folder on the way that a user may not enter, as far as modes tell."""
+        return image_files.blocked_at(folder, owner)
+
     def facts(self, path: Path) -> FrozenFacts | None:
         """Take a file's size, mtime and header digest; None if the file is missing."""
         return image_files.facts_of(path)
@@ -56,15 +62,24 @@ class QemuImages:
         return os.path.lexists(path)
 
     def allocated_bytes(self, path: Path) -> int:
-        """Return how much disk space the file takes; 0 if it is missing."""
+        """Return how much disk space the file takes; 0 if it is missing.
+
+        A block device takes all of its size.
+        """
         with translated(ImageError, f"read image '{path}'"):
             try:
-                return path.stat().st_blocks * SECTOR_BYTES
+                status = path.stat()
             except FileNotFoundError:
                 return 0
+        if stat.S_ISBLK(status.st_mode):
+            facts = self.facts(path)
+            return facts.size_bytes if facts is not None else 0
+        return status.st_blocks * SECTOR_BYTES
 
     def free_bytes(self, folder: Path) -> int:
-        """Return how much more the folder's file system can take."""
+        """Return how much more a folder's file system, or a qcow2 image on a device, can take."""
+        if folder.is_block_device():
+            return max(self.allocated_bytes(folder) - self._qemu.end_of(_absolute(folder)), 0)
         with translated(ImageError, f"measure the space in '{folder}'"):
             status = os.statvfs(folder)
         return status.f_bavail * status.f_frsize
@@ -112,19 +127,19 @@ class QemuImages:
         """
         for image in (path, *((backing,) if backing else ())):
             image_files.require_image_file(image)
-        pull(self._qemu, _resolved(path), _resolved(backing) if backing else None, backing_format)
+        pull(self._qemu, resolved(path), resolved(backing) if backing else None, backing_format)
 
     def set_backing(self, path: Path, backing: Path, backing_format: str) -> None:
         """Change the backing file's name in the header only: its content is known to be equal."""
         image_files.require_image_file(path)
         self._qemu.set_backing(_absolute(path), _absolute(backing), backing_format)
         image_files.sync_file(path)
-        forget_pulls(_resolved(path))
+        forget_pulls(resolved(path))
 
     def remove_overlay(self, path: Path) -> None:
         """Unlink a file that vmsnap made; a missing file is fine; the folder is synced."""
         image_files.unlink(path)
-        forget_pulls(_resolved(path))
+        forget_pulls(resolved(path))
 
     def _walk(self, path: Path, format_: str | None) -> None:
         seen: set[Path] = set()
@@ -140,7 +155,7 @@ class QemuImages:
 
 
 def _require_direct_parent(upper: ImageInfo, lower: ImageInfo, parent_format: str) -> None:
-    if upper.backing_path != lower.path:
+    if upper.backing_path is None or not image_files.is_same(upper.backing_path, lower.path):
         message = f"image '{upper.path}' does not stand on '{lower.path}'"
         raise ImageError(message)
     if upper.backing_format != parent_format:
@@ -155,7 +170,3 @@ def _require_direct_parent(upper: ImageInfo, lower: ImageInfo, parent_format: st
 def _absolute(path: Path) -> Path:
     # Not resolved: qemu-img looks for a relative backing file beside the name that it was given.
     return path.absolute()
-
-
-def _resolved(path: Path) -> Path:
-    return Path(os.path.realpath(path))

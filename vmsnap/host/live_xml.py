@@ -1,5 +1,6 @@
 """Read what only a running libvirt says in XML: the host's UUID, merges, chains, the agent."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,18 @@ def host_uuid(capabilities: str) -> str | None:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
     found = etree.fromstring(capabilities.encode(), parser).findtext("host/uuid")
     return found.strip().lower() if found else None
+
+
+def qemu_owner(capabilities: str) -> tuple[int, int] | None:
+    """Return uid and gid that the capabilities say QEMU runs with; a session has none."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
+    root = etree.fromstring(capabilities.encode(), parser)
+    for model in root.iterfind("host/secmodel"):
+        label = model.findtext("baselabel") or ""
+        found = re.fullmatch(r"\+(\d+):\+(\d+)", label.strip())
+        if model.findtext("model") == "dac" and found:
+            return int(found[1]), int(found[2])
+    return None
 
 
 def mirror_of(xml: str, target: str) -> Mirror | None:

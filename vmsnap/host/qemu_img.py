@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vmsnap.errors import ImageError
 from vmsnap.host import processes
-from vmsnap.host.image_info import parse_chain
+from vmsnap.host.image_info import parse_chain, parse_end
 from vmsnap.model import ImageInfo
 
 READ_SECONDS = 60.0
@@ -43,6 +43,16 @@ class QemuImg:
             timeout_seconds=READ_SECONDS,
         )
         return parse_chain(output)
+
+    def end_of(self, path: Path) -> int:
+        """Return where a qcow2 image ends, in bytes from its start."""
+        output = processes.run(
+            ["qemu-img", "check", "--output=json", "--force-share", "-f", "qcow2", str(path)],
+            task=f"measure image '{path}'",
+            error_class=ImageError,
+            timeout_seconds=WRITE_SECONDS,
+        )
+        return parse_end(output)
 
     def create(
         self, path: Path, backing: Path, backing_format: str, size_bytes: int | None = None

@@ -34,9 +34,12 @@ from vmsnap.model.machine import (
     Domain,
     DomainState,
     DomainSummary,
+    ForeignSnapshot,
     HostFileType,
+    Job,
     NvramDefinition,
     TpmDefinition,
+    is_device_path,
 )
 from vmsnap.model.operations import (
     CatalogChange,
@@ -61,6 +64,7 @@ __all__ = [
     "DomainState",
     "DomainSummary",
     "FileMeta",
+    "ForeignSnapshot",
     "FrozenFacts",
     "Group",
     "GroupKind",
@@ -70,6 +74,7 @@ __all__ = [
     "HostId",
     "ImageInfo",
     "Instant",
+    "Job",
     "JsonObject",
     "JsonValue",
     "Layer",
@@ -86,4 +91,5 @@ __all__ = [
     "Snapshot",
     "SnapshotId",
     "TpmDefinition",
+    "is_device_path",
 ]

@@ -10,7 +10,8 @@ from vmsnap.model.ids import Digest, DomainId, HostId, LayerId
 class ImageInfo:
     """What qemu-img says of one image file; paths are absolute and resolved, sizes in bytes.
 
-    `cluster_bytes` is None for formats without clusters.
+    `cluster_bytes` is None for formats without clusters. Names below /dev stay as they are: where
+    they lead to is called otherwise after the next boot. A block device is allocated as a whole.
     """
 
     path: Path
@@ -23,11 +24,16 @@ class ImageInfo:
     has_data_file: bool = False
     internal_snapshots: int = 0
     cluster_bytes: int | None = None
+    is_block_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenFacts:
-    """What is recorded of a layer's file when it is frozen, so that a later change is seen."""
+    """What is recorded of a layer's file when it is frozen, so that a later change is seen.
+
+    A block device has no time of its last change: `mtime_ns` is 0, and what is written behind its
+    first 64 KiB is not seen unless its size changes too.
+    """
 
     size_bytes: int
     mtime_ns: int

@@ -107,6 +107,9 @@ class Hypervisor(Protocol):
     def has_secret(self, secret_id: str) -> bool:
         """Tell whether a libvirt secret of that UUID is defined (its value is never read)."""
 
+    def qemu_owner(self) -> tuple[int, int] | None:
+        """Return uid and gid that QEMU runs with; None if libvirt gives it no other ones."""
+
     def max_chain_depth(self) -> int:
         """Return how many layers a disk may have on this libvirt before it refuses to start."""
 

@@ -19,16 +19,25 @@ class Images(Protocol):
         """Describe an image and all that it stands on, topmost first. Read without locks."""
 
     def facts(self, path: Path) -> FrozenFacts | None:
-        """Take a file's size, mtime and header digest; None if the file is missing."""
+        """Take a file's size, mtime and header digest; None if the file is missing.
+
+        A block device has no mtime: it is 0.
+        """
 
     def exists(self, path: Path) -> bool:
         """Tell whether there is a directory entry of that name, whatever it is."""
 
     def allocated_bytes(self, path: Path) -> int:
-        """Return how much disk space the file takes; 0 if it is missing."""
+        """Return how much disk space the file takes; 0 if it is missing, a device's whole size."""
 
     def free_bytes(self, folder: Path) -> int:
-        """Return how much more the folder's file system can take."""
+        """Return how much more a folder's file system, or a qcow2 image on a device, can take."""
+
+    def blocked_at(self, folder: Path, owner: tuple[int, int]) -> Path | None:
+        """Return the first folder on the way that a user (uid, gid) may not enter, if one is.
+
+        As far as the modes tell; access control lists are not read.
+        """
 
     def create_overlay(self, path: Path, backing: Path, backing_format: str) -> None:
         """Make a qcow2 overlay with explicit backing format, mode 0600 and its backing's owner.

@@ -16,7 +16,7 @@ from vmsnap.host.hypervisor.looking import both_xmls, domain_state, look
 from vmsnap.host.hypervisor.merging import Merging
 from vmsnap.host.libvirt_folders import folders_of, sync
 from vmsnap.host.live_merge import MergeLimits
-from vmsnap.host.live_xml import host_uuid
+from vmsnap.host.live_xml import host_uuid, qemu_owner
 from vmsnap.host.snapshot_xml import switch_request
 from vmsnap.host.volumes import located
 from vmsnap.model import Definition, Domain, DomainId, DomainSummary, HostId
@@ -150,6 +150,10 @@ class LibvirtHypervisor(Guests):
             return False
 
         return self._link.read("look for the secret", found)
+
+    def qemu_owner(self) -> tuple[int, int] | None:
+        """Return uid and gid that QEMU runs with; None if libvirt gives it no other ones."""
+        return qemu_owner(self._link.read("read the capabilities", lambda c: c.getCapabilities()))
 
     def max_chain_depth(self) -> int:
         """Return how many layers a disk may have on this libvirt before it refuses to start."""
