@@ -31,6 +31,7 @@ VERBS = [
     (f"group show {NAME} monday", {"group"}, False),
     (f"group tree {NAME}", {"domain", "tree", "stands_on_nothing"}, False),
     (f"group check {NAME}", {"groups"}, False),
+    (f"group diff {NAME} monday", {"diff"}, False),
     (f"group revert {NAME} monday --dry-run", CHANGE | {"target"}, False),
     (f"group revert {NAME} monday", CHANGE | {"target"}, True),
     (f"group delete {NAME} monday --yes", {"domain", "groups", "results", "is_complete"}, True),

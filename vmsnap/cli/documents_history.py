@@ -1,11 +1,11 @@
-"""The history and the difference to a group as the JSON that scripts read."""
+"""The history of operations as the JSON that scripts read."""
 
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.text import utc_time
 
 if TYPE_CHECKING:
-    from vmsnap.engine.results import HistoryLine
+    from vmsnap.engine.history import HistoryLine
     from vmsnap.model import JsonObject
 
 

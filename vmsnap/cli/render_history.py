@@ -7,7 +7,7 @@ from vmsnap.cli.answer import Block, Column, Line, Table
 from vmsnap.cli.text import NOTHING, duration, local_time
 
 if TYPE_CHECKING:
-    from vmsnap.engine.results import HistoryLine, HistoryList
+    from vmsnap.engine.history import HistoryLine, HistoryList
     from vmsnap.model import HistoryEntry
 
 _COLUMNS = (

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vmsnap.engine.find import find_known_domain
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import load
-from vmsnap.engine.results import HistoryLine, HistoryList
 from vmsnap.engine.steps.all import STEPS
 from vmsnap.errors import (
     BusyError,
@@ -35,6 +34,22 @@ log = logging.getLogger(__name__)
 _CREATING = frozenset({"snapshot create", "backup create"})
 _NAMED_ALREADY = _CREATING | {"backup clone"}
 _ENDING = frozenset({"group delete", "snapshot delete", "purge"})
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """An operation that ended; `undo` is the command that takes it back, where there is one."""
+
+    entry: HistoryEntry
+    undo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryList:
+    """The last operations, oldest first; `is_cut` says that there are older ones."""
+
+    lines: tuple[HistoryLine, ...]
+    is_cut: bool
 
 
 # --- recording -----------------------------------------------------------------------------------

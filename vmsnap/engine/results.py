@@ -12,7 +12,6 @@ from vmsnap.model import (
     Domain,
     Group,
     GroupKind,
-    HistoryEntry,
     HostFileType,
     ImageInfo,
     LeftOutDisk,
@@ -265,22 +264,6 @@ class RecoverResult:
     started_at: datetime | None
     outcome: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """An operation that ended; `undo` is the command that takes it back, where there is one."""
-
-    entry: HistoryEntry
-    undo: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryList:
-    """The last operations, oldest first; `is_cut` says that there are older ones."""
-
-    lines: tuple[HistoryLine, ...]
-    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)

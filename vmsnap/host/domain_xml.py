@@ -11,6 +11,7 @@ from vmsnap.errors import UnsupportedError
 from vmsnap.host.domain_xml_parse import disk_elements, load, read_definition
 from vmsnap.host.fence import FENCE_PATH, add_fence, remove, remove_fence
 from vmsnap.host.libvirt_folders import folders_of
+from vmsnap.host.shown_xml import shown_lines
 from vmsnap.model import Definition, is_device_path
 
 Meaning: TypeAlias = "tuple[str, tuple[tuple[str, str], ...], str, tuple[Meaning, ...]]"
@@ -111,6 +112,10 @@ class XmlDefinitions:
         if source is not None and "startupPolicy" in source.attrib:
             del source.attrib["startupPolicy"]
         return _dump(tree)
+
+    def shown_lines(self, xml: str) -> tuple[str, ...]:
+        """Return a definition as lines for people: indented, passwords and the like hidden."""
+        return shown_lines(xml)
 
     def same(self, xml: str, other_xml: str) -> bool:
         """Tell whether two definitions mean the same, apart from fence, name and backingStore."""

@@ -145,5 +145,8 @@ class Definitions(Protocol):
     def with_missing_source(self, xml: str) -> str:
         """Point the first disk with a file at the fence's path (for a managed-save image)."""
 
+    def shown_lines(self, xml: str) -> tuple[str, ...]:
+        """Return a definition as lines for people: indented, passwords and the like hidden."""
+
     def same(self, xml: str, other_xml: str) -> bool:
         """Tell whether two definitions mean the same, apart from fence, name and backingStore."""

@@ -1,0 +1,31 @@
+"""The verb group diff."""
+
+import typer
+
+from vmsnap.cli.answer import Answer
+from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import Domain, Group
+from vmsnap.cli.session import Session
+
+EPILOG = epilog(
+    "vmsnap group diff web1 before-upgrade",
+    "vmsnap group diff web1 before-upgrade --json",
+    statuses=(11, 12, 14, 20, 22),
+)
+
+
+def diff(context: typer.Context, domain: Domain, group: Group) -> Answer:
+    """Say what a revert would change: definition, host files, disks.
+
+    The definition is compared line by line, without passwords: '-' is now, '+' comes back.
+    """
+    from vmsnap.cli import documents_diff, render_diff
+    from vmsnap.engine.diff import diff_group
+
+    session: Session = context.obj
+    ports = session.ports()
+    found = diff_group(ports, domain, group)
+    return Answer(
+        {"diff": documents_diff.difference(found)},
+        render_diff.difference(found, ports.clock.now()),
+    )
