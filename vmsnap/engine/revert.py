@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
+from vmsnap.engine.diff import change_lines, compare
 from vmsnap.engine.find import find_domain_id, find_group
 from vmsnap.engine.foreign import snapshot_notes
 from vmsnap.engine.hints import operands
@@ -32,7 +33,10 @@ def revert_group(ports: Ports, domain: str, group: str, request: RevertRequest) 
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
         found = look_as_planned(ports, domain_id, power)
-        return _result(found, *_plan(ports, operation, found, group, request), extra, is_done=False)
+        goal, way = _plan(ports, operation, found, group, request)
+        diff = compare(ports, found, goal.group)
+        lines = change_lines(diff, leave=goal.leave, keep_definition=goal.keep_definition)
+        return _result(found, goal, way, (*extra, *lines), is_done=False)
     with changing(ports, domain_id, VERB, subject=group) as operation:
 
         def plan(found: Domain) -> tuple[Goal, Way]:
