@@ -3,7 +3,7 @@
 import pytest
 
 from vmsnap.engine import delete, revert
-from vmsnap.engine.requests import RevertRequest
+from vmsnap.engine.requests import Power, RevertRequest
 from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.errors import NotAvailableError
 from vmsnap.model import HostFileType
@@ -37,7 +37,7 @@ def test_every_option_of_revert_reaches_the_engine(vmsnap, host, monkeypatch):
     monkeypatch.setattr(revert, "revert_group", refuse)
     words = (
         "--no-safety --keep-definition --allow-disk-changes --drop-managed-save"
-        " --leave tpm --leave nvram --yes"
+        " --leave tpm --leave nvram --shutdown --shutdown-timeout 7 --start --yes"
     )
     vmsnap("group", "revert", NAME, "monday", *words.split(), status=15)
     vmsnap("group", "revert", NAME, "monday", "--dry-run", status=15)
@@ -48,6 +48,7 @@ def test_every_option_of_revert_reaches_the_engine(vmsnap, host, monkeypatch):
             allow_disk_changes=True,
             drop_managed_save=True,
             leave=frozenset(HostFileType),
+            power=Power(shut_down=True, timeout_seconds=7, start=True),
         ),
         RevertRequest(dry_run=True),
     ]
@@ -82,3 +83,41 @@ def test_a_dry_run_of_delete_shows_the_merges_and_no_failures(vmsnap, group):
     run = vmsnap("group", "delete", NAME, "monday", "--dry-run")
     assert run.out.startswith(f"would delete group 'monday' of domain '{NAME}'\n")
     assert "not merged" not in run.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "bytes_"),
+    [("50", 50 << 20), ("1.5", 3 << 19), ("50M", 50 << 20), ("800k", 800 << 10), ("2G", 2 << 30)],
+)
+def test_a_bandwidth_is_mebibytes_unless_it_says_otherwise(
+    vmsnap, host, monkeypatch, typed, bytes_
+):
+    asked = []
+    done = DeleteResult(NAME, ("monday",), (), (), is_done=True)
+
+    def delete_groups(_ports, _domain, _groups, request):
+        asked.append(request.bandwidth)
+        return done
+
+    monkeypatch.setattr(delete, "delete_groups", delete_groups)
+    vmsnap("group", "delete", NAME, "monday", "--yes", "--bandwidth", typed)
+    vmsnap("snapshot", "delete", NAME, "monday/vda", "--yes", "--bandwidth", typed)
+    vmsnap("group", "delete", NAME, "monday", "--yes")
+    assert asked == [bytes_, bytes_, 0]
+
+
+@pytest.mark.parametrize("typed", ["", "fast", "0", "-1", "5T", "1e3", "0.0001", "1 M"])
+def test_what_is_no_bandwidth_is_refused_before_anything_is_looked_at(vmsnap, host, typed):
+    run = vmsnap("group", "delete", NAME, "monday", "--yes", f"--bandwidth={typed}", status=2)
+    assert "is no bandwidth" in run.err
+
+
+def test_what_waits_until_the_domain_is_off_says_how_to_get_there(vmsnap, host, monkeypatch):
+    waits = "layer '/i/a' waits: it is on a branch"
+    merge = MergeResult("monday", "vda", merged=False, code="domain_running", message=waits)
+    result = DeleteResult(NAME, ("monday",), (merge,), (), is_done=True)
+    monkeypatch.setattr(delete, "delete_groups", lambda *_words, **_options: result)
+    run = vmsnap("group", "delete", NAME, "monday", "--yes", status=3)
+    assert run.err == (
+        f"error: 'monday/vda' is not merged yet: {waits}\nhint: virsh shutdown {NAME}\n"
+    )

@@ -31,8 +31,9 @@ def test_on_a_terminal_the_moving_line_is_cleared_before_anything_else(terminal,
     monkeypatch.setenv("NO_COLOR", "1")
     with terminal("stderr") as screen:
         report(StderrReporter(Printer(), is_quiet=False, is_verbose=False))
-    assert "merging 33%\r" in screen.shown
-    assert "\r           \rwarning: the disk is nearly full" in screen.shown
+    bar = "[======>             ] 33%, 1 B of 3 B  merging"
+    assert bar in screen.shown
+    assert f"\r{' ' * len(bar)}\rwarning: the disk is nearly full" in screen.shown
 
 
 def test_the_moving_line_never_wraps(terminal):
@@ -47,3 +48,46 @@ def test_quiet_moves_nothing_on_a_terminal(terminal):
         reporter.step("copying")
         reporter.progress("merging", 1, 3)
     assert screen.shown == ""
+
+
+class Clock:
+    """Time that a test moves."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def follow(reporter, clock):
+    """Tell of a merge of 64 MiB that takes 32 s, and then of the next one."""
+    for second in range(33):
+        clock.now = 100.0 + second
+        reporter.progress("merging", second * 2 << 20, 64 << 20)
+    reporter.progress("merging the next", 0, 1 << 20)
+
+
+def test_without_a_terminal_a_line_is_said_every_ten_seconds(capsys):
+    clock = Clock()
+    follow(StderrReporter(Printer(), is_quiet=False, is_verbose=False, clock=clock), clock)
+    assert capsys.readouterr().err.splitlines() == [
+        "merging: 31%, 20 MiB of 64 MiB, 2 MiB/s, 22 s left",
+        "merging: 62%, 40 MiB of 64 MiB, 2 MiB/s, 12 s left",
+        "merging: 93%, 60 MiB of 64 MiB, 2 MiB/s, 2.0 s left",
+    ]
+
+
+@pytest.mark.parametrize(("is_quiet", "is_json"), [(True, False), (False, True)])
+def test_quiet_and_json_say_no_progress(is_quiet, is_json, capsys):
+    clock, printer = Clock(), Printer()
+    printer.is_json = is_json
+    follow(StderrReporter(printer, is_quiet=is_quiet, is_verbose=False, clock=clock), clock)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_a_bar_moves(terminal):
+    clock = Clock()
+    with terminal("stderr") as screen:
+        follow(StderrReporter(Printer(), is_quiet=False, is_verbose=False, clock=clock), clock)
+    assert "[==========>         ] 50%, 32 MiB of 64 MiB, 2 MiB/s, 16 s left" in screen.shown
+    assert "[====================] 100%, 64 MiB of 64 MiB, 2 MiB/s, 0.0 s left" in screen.shown

@@ -8,17 +8,23 @@ from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import (
+    Bandwidth,
     Domain,
     DryRun,
     Group,
     HostFileWord,
     NoSafety,
+    Shutdown,
+    ShutdownTimeout,
+    Start,
     Yes,
+    bytes_per_second,
     host_file_types,
 )
 from vmsnap.cli.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.session import Session
 from vmsnap.cli.text import NOTHING
+from vmsnap.errors import DomainRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,12 +35,14 @@ if TYPE_CHECKING:
 _REVERT = epilog(
     "vmsnap group revert web1 before-upgrade",
     "vmsnap group revert web1 before-upgrade --dry-run",
+    "vmsnap group revert web1 before-upgrade --shutdown --start",
     "vmsnap undo web1",
     statuses=(11, 12, 14, 15, 16, 20, 21, 22, 23, 24, 30, 75),
 )
 _DELETE = epilog(
     "vmsnap group delete web1 before-upgrade --dry-run",
     "vmsnap group delete web1 monday tuesday --yes",
+    "vmsnap group delete web1 monday --bandwidth 50M --yes",
     statuses=(3, 11, 12, 14, 16, 20, 21, 22, 24, 30, 75),
 )
 
@@ -67,15 +75,19 @@ def revert(
         list[HostFileWord] | None,
         typer.Option("--leave", help="Keep the live NVRAM or TPM as it is; can be repeated."),
     ] = None,
+    shutdown: Shutdown = False,
+    shutdown_timeout: ShutdownTimeout = 120,
+    start: Start = False,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
     """Bring a domain back to a group.
 
     Disks, NVRAM, TPM state and definition become what they were. What they are now is kept first,
-    as a safety group: `vmsnap undo` goes back to it.
+    as a safety group: `vmsnap undo` goes back to it. A domain that runs is refused, or with
+    --shutdown shut down first, but only if nothing else stands against the revert.
     """
-    from vmsnap.engine.requests import RevertRequest
+    from vmsnap.engine.requests import Power, RevertRequest
     from vmsnap.engine.revert import revert_group
 
     session: Session = context.obj
@@ -85,6 +97,7 @@ def revert(
         allow_disk_changes=allow_disk_changes,
         drop_managed_save=drop_managed_save,
         leave=host_file_types(leave),
+        power=Power(shutdown, shutdown_timeout, start),
         dry_run=dry_run,
     )
     if no_safety and not yes and not dry_run:
@@ -130,21 +143,27 @@ def delete(
         list[str],
         typer.Argument(metavar="GROUP...", help="Names, UUIDs or unique UUID prefixes of groups."),
     ],
+    *,
     children: Annotated[
         bool, typer.Option("--children", help="Take along all groups that stand on these.")
     ] = False,
+    bandwidth: Bandwidth = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
     """Delete groups; the domain stays as it is.
 
-    Every other group and what the domain reads now keep their exact content.
+    Every other group and what the domain reads now keep their exact content. While the domain runs,
+    only layers that it uses can be merged; what else there is waits in the state 'deleting' until
+    the next delete or `vmsnap recover` with the domain off.
     """
     from vmsnap.engine.delete import delete_groups
     from vmsnap.engine.requests import DeleteRequest
 
     session: Session = context.obj
-    request = DeleteRequest(with_children=children, dry_run=dry_run)
+    request = DeleteRequest(
+        with_children=children, bandwidth=bytes_per_second(bandwidth), dry_run=dry_run
+    )
     names: tuple[str, ...] = tuple(groups)
     if not yes and not dry_run:
         names, request = ask_delete(session, domain, names, request)
@@ -213,16 +232,18 @@ def _delete_again(domain: str, names: "Iterable[str]") -> str:
 def deleted(result: "DeleteResult") -> Answer:
     """Answer for groups and single snapshots alike."""
     from vmsnap.cli import render_change
+    from vmsnap.engine.hints import operands
 
     is_partial = result.is_done and not result.is_complete
     failed = [merge for merge in result.results if not merge.merged] if is_partial else []
     groups, singles = _split(result.groups)
     again = _delete_again(result.domain_name, result.groups)
+    off = f"virsh shutdown {operands(result.domain_name)}"
     problems = tuple(
         Problem(
             merge.code or "image",
             f"'{merge.snapshot_name}' is not merged yet: {merge.message or NOTHING}",
-            again,
+            off if merge.code == DomainRunningError.code else again,
         )
         for merge in failed
     )

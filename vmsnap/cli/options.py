@@ -1,9 +1,12 @@
 """The arguments and options that several verbs share, declared once."""
 
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vmsnap.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,25 @@ def host_file_types(words: "Iterable[HostFileWord] | None") -> "frozenset[HostFi
     from vmsnap.model import HostFileType
 
     return frozenset(HostFileType(word.value) for word in words or ())
+
+
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)", re.IGNORECASE)
+_UNITS = {"K": 1 << 10, "": 1 << 20, "M": 1 << 20, "G": 1 << 30}
+
+
+def bytes_per_second(rate: str | None) -> int:
+    """Turn a typed bandwidth into bytes per second: MiB/s, or with K, M or G; None is 0: no limit.
+
+    Raises UsageError for what is no rate, and for less than 1 KiB/s.
+    """
+    if rate is None:
+        return 0
+    found = _RATE.fullmatch(rate)
+    bytes_ = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if bytes_ < _UNITS["K"]:
+        message = f"'{rate}' is no bandwidth: a number of MiB/s, or one with K, M or G"
+        raise UsageError(message)
+    return bytes_
 
 
 Domain = Annotated[
@@ -55,7 +77,23 @@ NoSafety = Annotated[
     bool, typer.Option("--no-safety", help="Keep nothing of the present state; asks first.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer all questions with yes.")]
+Bandwidth = Annotated[
+    str | None,
+    typer.Option(
+        "--bandwidth",
+        metavar="RATE",
+        help="Merge at most so fast while the domain runs: MiB/s, or with K, M or G.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 AllHosts = Annotated[
     bool, typer.Option("--all-hosts", help="Show what other hosts keep in this database too.")
 ]
+Shutdown = Annotated[
+    bool, typer.Option("--shutdown", help="Ask the guest of a running domain to shut down first.")
+]
+ShutdownTimeout = Annotated[
+    int,
+    typer.Option("--shutdown-timeout", metavar="SECONDS", min=1, help="How long it has for that."),
+]
+Start = Annotated[bool, typer.Option("--start", help="Start the domain afterwards.")]

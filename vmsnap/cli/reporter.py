@@ -1,11 +1,15 @@
 """What the engine says while it works: lines on stderr, and a moving line on a terminal."""
 
 import logging
+import math
 import shutil
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.output import is_terminal
+from vmsnap.cli.progress import Meter
 from vmsnap.cli.text import clean, width
 
 if TYPE_CHECKING:
@@ -13,16 +17,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LINE_EVERY_SECONDS = 10.0
+_MOVE_EVERY_SECONDS = 0.1
+
 
 class StderrReporter:
-    """The Reporter of a run: steps with `-v`, progress on a terminal, warnings always.
+    """The Reporter of a run: steps with `-v`, progress, warnings always.
 
-    Steps and warnings go to the log file as well. `--quiet` silences all but warnings: those tell
-    of what a person has to look after, and cron should mail them.
+    Progress is a moving bar on a terminal, else a line now and then, but none with `--json`. Steps
+    and warnings go to the log file as well. `--quiet` silences all but warnings: those tell of what
+    a person has to look after, and cron should mail them.
     """
 
-    def __init__(self, printer: "Printer", *, is_quiet: bool, is_verbose: bool) -> None:
+    def __init__(
+        self,
+        printer: "Printer",
+        *,
+        is_quiet: bool,
+        is_verbose: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._printer = printer
+        self._is_quiet = is_quiet
+        self._clock = clock
+        self._meters: dict[str, tuple[Meter, float]] = {}
+        """For each long step its meter, and when it was shown last."""
         self._is_verbose = is_verbose and not is_quiet
         self._is_moving = is_terminal(sys.stderr) and not is_quiet
         self._shown = 0
@@ -43,10 +62,20 @@ class StderrReporter:
         self._printer.remark("warning", text, "1;33")
 
     def progress(self, text: str, done: int, total: int) -> None:
-        """Say how far a long step is; nothing without a terminal."""
+        """Say how far a long step is, in bytes: at once on a terminal, else every 10 s."""
+        now = self._clock()
+        pause = _MOVE_EVERY_SECONDS if self._is_moving else _LINE_EVERY_SECONDS
+        first_shown = -math.inf if self._is_moving else now
+        meter, shown = self._meters.get(text, (Meter(), first_shown))
+        meter.update(now, done, total)
+        is_due = now - shown >= pause
+        self._meters[text] = (meter, now if is_due else shown)
+        if not is_due or self._is_quiet:
+            return
         if self._is_moving:
-            share = 100 * done // total if total > 0 else 100
-            self._show(f"{text} {share}%")
+            self._show(f"{meter.bar()} {meter.words()}  {text}")
+        elif not self._printer.is_json:
+            self._printer.say(clean(f"{text}: {meter.words()}"))
 
     def clear(self) -> None:
         """Take the moving line off the terminal."""

@@ -11,12 +11,14 @@ from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import (
     AllHosts,
     AnyDomain,
+    Bandwidth,
     Description,
     Domain,
     DryRun,
     Name,
     Without,
     Yes,
+    bytes_per_second,
     host_file_types,
 )
 from vmsnap.cli.questions import pasteable
@@ -147,6 +149,7 @@ def delete(
             metavar="SNAPSHOT...", help="Names GROUP/DISK, UUIDs or unique UUID prefixes."
         ),
     ],
+    bandwidth: Bandwidth = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
@@ -161,7 +164,9 @@ def delete(
 
     session: Session = context.obj
     groups: tuple[str, ...] = ()
-    request = DeleteRequest(singles=tuple(snapshots), dry_run=dry_run)
+    request = DeleteRequest(
+        singles=tuple(snapshots), bandwidth=bytes_per_second(bandwidth), dry_run=dry_run
+    )
     if not yes and not dry_run:
         groups, request = ask_delete(session, domain, groups, request)
     ports = session.ports() if dry_run else session.changing_ports(context)
