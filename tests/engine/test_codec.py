@@ -17,7 +17,8 @@ from vmsnap.engine.steps.host_files import (
     SwapHostFile,
     Witness,
 )
-from vmsnap.engine.steps.merges import EndGroups, MergeLayers
+from vmsnap.engine.steps.endings import EndGroups
+from vmsnap.engine.steps.merges import MergeLayers
 from vmsnap.engine.steps.rows import Commit, CommitGroup
 from vmsnap.engine.steps.switching import SwitchDisks
 from vmsnap.model import (

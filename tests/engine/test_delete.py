@@ -6,7 +6,8 @@ import pytest
 
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.requests import CreateRequest
-from vmsnap.errors import DomainRunningError, GroupNotFoundError, InUseError, StateError
+from vmsnap.errors import GroupNotFoundError, InUseError, StateError
+from vmsnap.model import DomainState
 
 KIB = 1024
 
@@ -146,9 +147,11 @@ def test_an_id_of_another_kind_deletes_nothing(world, three):
     assert world.everything() == before
 
 
-def test_a_running_machine_refuses(world, three):
+def test_a_machine_that_is_neither_on_nor_off_refuses(world, three):
+    """H26: it is being started, stopped or migrated."""
     world.hypervisor.start(world.uuid)
-    with pytest.raises(DomainRunningError):
+    world.hypervisor.machines[world.uuid].state = DomainState.OTHER
+    with pytest.raises(StateError, match="migrated"):
         world.delete("two")
     assert held(world) == three
 

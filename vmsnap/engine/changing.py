@@ -7,7 +7,7 @@ from dataclasses import replace
 from vmsnap.engine.hints import operands
 from vmsnap.engine.history import record_failure, record_success, subject_of
 from vmsnap.engine.journal import refuse_if_cancelled
-from vmsnap.engine.recover import recover_domain
+from vmsnap.engine.settling import recover_domain
 from vmsnap.errors import (
     BusyError,
     DomainNotFoundError,

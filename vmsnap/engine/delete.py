@@ -1,24 +1,26 @@
 """The verb delete: end groups, and merge their layers away without changing what others read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import require_no_other_users, require_room
-from vmsnap.engine.find import find_domain_id, pick_group
+from vmsnap.engine.find import find_domain_id, pick_group, pick_single
 from vmsnap.engine.foreign import Touched, refuse_ruined
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
 from vmsnap.engine.requests import DeleteRequest
 from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.engine.steps.definition import Fence, LiftFence
-from vmsnap.engine.steps.merges import EndGroups, MergeLayers
+from vmsnap.engine.steps.endings import EndGroups, WaitingLayer, waiting_fact
+from vmsnap.engine.steps.merges import MergeLayers
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.engine.trees import adopted_rows, read_tree
 from vmsnap.model import (
     CatalogChange,
     Domain,
+    DomainState,
     Group,
     GroupState,
     JsonObject,
@@ -29,6 +31,7 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 VERB = "group delete"
+SINGLE_VERB = "snapshot delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,23 @@ class _Plan:
 def delete_groups(
     ports: Ports, domain: str, groups: Sequence[str], request: DeleteRequest
 ) -> DeleteResult:
-    """Delete groups of a domain that is shut off: these points only, unless `with_children`.
+    """Delete groups of a domain: these points only, unless `with_children`.
 
     From the state DELETING on there is only forward. A disk that cannot be merged leaves its groups
-    in that state with their whole backup; the next delete of them goes on. Refused (nothing is
-    changed) while the domain runs, or while another machine uses a layer.
+    in that state with their whole backup; the next delete of them goes on. So do layers of a domain
+    that runs or is paused which only qemu-img could merge: they wait until it is off. Refused
+    (nothing is changed) while another machine uses a layer.
     """
     domain_id = find_domain_id(ports, domain)
+    verb = VERB if groups else SINGLE_VERB
     if request.dry_run:
-        plan = _plan(ports, preview_operation(ports, domain_id, VERB), groups, request)
+        plan = _plan(ports, preview_operation(ports, domain_id, verb), groups, request)
         return _result(plan, None)
-    with changing(ports, domain_id, VERB) as operation:
+    with changing(ports, domain_id, verb, subject=[*groups, *request.singles]) as operation:
         plan = _plan(ports, operation, groups, request)
         names = ", ".join(f"'{group.name}'" for group in plan.groups)
         ports.reporter.step(f"deleting group {names} of domain '{plan.domain.name}'")
-        return _result(plan, execute(ports, operation, _steps(plan)))
+        return _result(plan, execute(ports, operation, _steps(plan, request.bandwidth)))
 
 
 def _plan(
@@ -65,12 +70,14 @@ def _plan(
 ) -> _Plan:
     domain = ports.hypervisor.domain(operation.domain_id)
     known = ports.catalog.groups(operation.host_id, domain.id)
-    chosen = {(group := pick_group(known, domain.name, text)).id: group for text in texts}
+    picked = [pick_group(known, domain.name, text) for text in texts]
+    picked += [pick_single(known, domain.name, text) for text in request.singles]
+    chosen = {group.id: group for group in picked}
     if request.with_children:
         _add_children(chosen, known)
     # A group that an earlier delete could not finish is not needed any more either.
     chosen |= {group.id: group for group in known if group.state is GroupState.DELETING}
-    require_changeable(domain, "groups can only be deleted")
+    require_changeable(domain, "groups can only be deleted", may_run=True)
     refuse_unsafe(ports, domain, "their images cannot be merged then")
     named = {item.layer_id for group in known if group.id not in chosen for item in group.snapshots}
     targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
@@ -79,7 +86,8 @@ def _plan(
     adopted: tuple[Layer, ...] = ()
     for target in targets:
         adopted += adopted_rows(ports, operation, domain, (target, named))
-        planned, stay = plan_merges(read_tree(ports, operation, domain, (target, named)))
+        tree = read_tree(ports, operation, domain, (target, named))
+        planned, stay = plan_merges(tree, is_running=_is_running(domain))
         merges += [(target, merge) for merge in planned]
         kept += [(target, item) for item in stay]
     plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted)
@@ -125,16 +133,27 @@ def _require_possible(ports: Ports, plan: _Plan) -> None:
             require_room(ports.images, written, merge.moved_bytes)
 
 
-def _steps(plan: _Plan) -> list[Step]:
+def _steps(plan: _Plan, bandwidth: int = 0) -> list[Step]:
     ids = tuple(group.id for group in plan.groups)
-    steps: list[Step] = [
-        Reserve(),
-        Fence(),
-        Commit(CatalogChange(deleting=ids, layers=plan.adopted)),
-    ]
-    steps += [_merge_step(target, merge) for target, merge in plan.merges]
-    steps += [EndGroups(ids), LiftFence(), Finish()]
-    return steps
+    is_live = _is_running(plan.domain)
+    steps: list[Step] = [Reserve()]
+    if not is_live:
+        # A running machine needs none; what it would keep from a start is under way already.
+        steps.append(Fence())
+    steps.append(Commit(CatalogChange(deleting=ids, layers=plan.adopted)))
+    for target, merge in plan.merges:
+        step = _merge_step(target, merge)
+        steps.append(replace(step, is_live=True, bandwidth=bandwidth) if is_live else step)
+    waiting = tuple(
+        WaitingLayer(target, item.layer.id, f"layer '{item.layer.path}' waits: {item.reason}")
+        for target, item in plan.kept
+        if item.waits
+    )
+    return [*steps, EndGroups(ids, waiting), LiftFence(), Finish()]
+
+
+def _is_running(domain: Domain) -> bool:
+    return domain.state is not DomainState.SHUT_OFF
 
 
 def _merge_step(target: str, merge: Merge) -> MergeLayers:
@@ -160,7 +179,7 @@ def _result(plan: _Plan, facts: JsonObject | None) -> DeleteResult:
         domain_name=plan.domain.name,
         groups=tuple(group.name for group in plan.groups),
         results=tuple(
-            _merge_result(group.name, item.target, facts)
+            _merge_result(group, item.target, facts)
             for group in plan.groups
             for item in group.snapshots
         ),
@@ -169,16 +188,19 @@ def _result(plan: _Plan, facts: JsonObject | None) -> DeleteResult:
         notes=tuple(
             f"disk {target}: layer '{item.layer.path}' stays: {item.reason}"
             for target, item in plan.kept
+            if facts is None or not item.waits
         ),
     )
 
 
-def _merge_result(group: str, target: str, facts: JsonObject | None) -> MergeResult:
-    fact = (facts or {}).get(f"unmerged:{target}")
+def _merge_result(group: Group, target: str, facts: JsonObject | None) -> MergeResult:
+    if facts is None:
+        return MergeResult(group.name, target, merged=False)
+    fact = facts.get(f"unmerged:{target}", facts.get(waiting_fact(group.id, target)))
     if isinstance(fact, list):
         code, message = fact
-        return MergeResult(group, target, merged=False, code=str(code), message=str(message))
-    return MergeResult(group, target, merged=facts is not None)
+        return MergeResult(group.name, target, merged=False, code=str(code), message=str(message))
+    return MergeResult(group.name, target, merged=True)
 
 
 def _words(target: str, merge: Merge) -> str:

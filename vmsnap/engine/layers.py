@@ -4,6 +4,9 @@ A layer that no group names and that is not active is not needed for itself. Wit
 dropped. With one child the two are merged: the child is committed into the layer, or the layer is
 pulled into the child. With two or more children it stays until one is left. Neither what another
 group reads from its layer nor what the machine reads changes.
+
+While the machine runs, only QEMU can merge the layers that it has open, and it can safely only
+commit them. It knows nothing of branches (H40). What else there is to merge waits until it is off.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +35,8 @@ class Node:
     `below` is what a root stands on outside the tree (path and format of a template), else None.
     `is_detached` says that it is the active layer of a disk that the domain does not have now: its
     file is kept, because somebody may attach it again. `is_changed` says that somebody wrote to it
-    after it was frozen: those bytes are kept too.
+    after it was frozen: those bytes are kept too. `is_open` says that a running QEMU has it open in
+    the chain of the disk.
     """
 
     id: LayerId
@@ -49,6 +53,7 @@ class Node:
     is_missing: bool = False
     is_detached: bool = False
     is_changed: bool = False
+    is_open: bool = False
     below: tuple[Path, str] | None = None
 
     @property
@@ -75,23 +80,30 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A layer that stays although no group names it, and why."""
+    """A layer that stays although no group names it, and why.
+
+    `waits` says that it is merged once the machine is off.
+    """
 
     layer: Node
     reason: str
+    waits: bool = False
 
 
-def plan_merges(nodes: Sequence[Node]) -> tuple[tuple[Merge, ...], tuple[Kept, ...]]:
-    """Plan all merges and drops that a tree allows, in the order in which they have to be done."""
+def plan_merges(
+    nodes: Sequence[Node], *, is_running: bool = False
+) -> tuple[tuple[Merge, ...], tuple[Kept, ...]]:
+    """Plan all merges and drops that a tree allows, in the order in which they have to be done.
+
+    `is_running` leaves out what is possible only while the machine is off.
+    """
     tree = {node.id: node for node in nodes}
     merges: list[Merge] = []
-    while (merge := _next_merge(tree)) is not None:
+    while (merge := _next_merge(tree, is_running=is_running)) is not None:
         merges.append(merge)
         tree = _after(tree, merge)
     kept = tuple(
-        Kept(node, _why_kept(node, _children(tree, node)))
-        for node in tree.values()
-        if not node.is_named and not node.is_active
+        _kept(tree, node) for node in tree.values() if not node.is_named and not node.is_active
     )
     kept += tuple(
         Kept(node, "the machine does not use it now, but may have written to it")
@@ -101,16 +113,18 @@ def plan_merges(nodes: Sequence[Node]) -> tuple[tuple[Merge, ...], tuple[Kept, .
     return tuple(merges), kept
 
 
-def _next_merge(tree: Mapping[LayerId, Node]) -> Merge | None:
+def _next_merge(tree: Mapping[LayerId, Node], *, is_running: bool) -> Merge | None:
     for node in tree.values():
         if node.is_named or node.is_active:
             continue
         children = _children(tree, node)
-        if not children:
+        if not children and not node.is_open:
             return Merge(Action.DROP, node, None, None, ())
-        if len(children) > 1:
+        if len(children) != 1:
             continue
         action = _direction(node, children[0])
+        if is_running and action is not None:
+            action = Action.COMMIT if _why_not_live(node, children[0]) is None else None
         if action is not None:
             return _merge(tree, action, node, children[0])
     return None
@@ -133,15 +147,34 @@ def _direction(node: Node, child: Node) -> Action | None:
     """
     if node.is_missing or child.is_missing:
         return None
-    fits = child.virtual_size == node.virtual_size or (
-        child.virtual_size > node.virtual_size and _can_grow(node)
-    )
-    can_commit = fits and child.is_disposable and not child.is_detached and not node.is_changed
+    can_commit = _can_commit(node, child)
     if can_commit and not node.is_ours:
         return Action.COMMIT
     if can_commit and child.allocated <= node.allocated:
         return Action.COMMIT
     return Action.PULL
+
+
+def _can_commit(node: Node, child: Node) -> bool:
+    fits = child.virtual_size == node.virtual_size or (
+        child.virtual_size > node.virtual_size and _can_grow(node)
+    )
+    return fits and child.is_disposable and not child.is_detached and not node.is_changed
+
+
+def _why_not_live(node: Node, child: Node) -> str | None:
+    """Say why a layer cannot be merged while the machine runs; None if it can, by a commit.
+
+    QEMU changes the header of what it pulls into before it writes out where the pulled data are
+    (seen on 7.2): killed then, it leaves an image that reads something else.
+    """
+    if not (node.is_open and child.is_open):
+        return "it is on a branch that the running machine does not use"
+    if node.is_changed or child.is_changed:
+        return "it, or the layer on it, was written to after it was frozen"
+    if not _can_commit(node, child):
+        return f"it has to be pulled into '{child.path.name}', which QEMU does not do safely"
+    return None
 
 
 def _can_grow(node: Node) -> bool:
@@ -182,9 +215,14 @@ def _children(tree: Mapping[LayerId, Node], node: Node) -> tuple[Node, ...]:
     return tuple(other for other in tree.values() if other.parent_id == node.id)
 
 
-def _why_kept(node: Node, children: Sequence[Node]) -> str:
+def _kept(tree: Mapping[LayerId, Node], node: Node) -> Kept:
+    children = _children(tree, node)
     if len(children) > 1:
-        return f"{len(children)} layers stand on it"
+        return Kept(node, f"{len(children)} layers stand on it")
     if node.is_missing:
-        return "its file is missing"
-    return "the layer on it is missing"
+        return Kept(node, "its file is missing")
+    if any(child.is_missing for child in children):
+        return Kept(node, "the layer on it is missing")
+    reason = next((_why_not_live(node, child) for child in children), "QEMU has it open")
+    when = "with the machine off, 'vmsnap recover' or the next delete merges it"
+    return Kept(node, f"{reason}; {when}", waits=True)

@@ -91,10 +91,14 @@ class UndoRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRequest:
-    """Options of `group delete`; `singles` names single snapshots to delete, too."""
+    """Options of `group delete`; `singles` names single snapshots to delete, too.
+
+    `bandwidth` limits the merges of a running machine, in bytes per second; 0 is no limit.
+    """
 
     with_children: bool = False
     singles: tuple[str, ...] = ()
+    bandwidth: int = 0
     dry_run: bool = False
 
 

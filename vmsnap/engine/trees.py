@@ -1,11 +1,13 @@
 """Reading the layer tree of one disk: the catalog's rows beside what the images say."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 from vmsnap.engine.hints import operands
 from vmsnap.engine.layers import Node
-from vmsnap.engine.paths import is_same, real
+from vmsnap.engine.paths import is_among, is_same, real
 from vmsnap.errors import ImageError, StateError
 from vmsnap.model import Domain, ImageInfo, Layer, LayerId, Operation
 from vmsnap.ports import Ports
@@ -29,6 +31,9 @@ def read_tree(
         if layer.target == target
     }
     _require_known_top(ports, domain, target, tuple(layers.values()))
+    chain = domain.chains.get(target, ())
+    _require_recorded_chain(chain, layers)
+    _require_same_at_next_start(domain, target, tuple(layers.values()))
     in_use = domain.active_paths.get(target)
     nodes = []
     for layer in layers.values():
@@ -37,7 +42,13 @@ def read_tree(
         _require_recorded_parent(layer, parent, info)
         is_changed = layer.facts is not None and ports.images.facts(layer.path) != layer.facts
         node = _node(layer, info, named, is_in_use=is_same(layer.path, in_use))
-        nodes.append(replace(node, is_changed=is_changed and info is not None))
+        nodes.append(
+            replace(
+                node,
+                is_changed=is_changed and info is not None,
+                is_open=is_among(layer.path, chain),
+            )
+        )
     return tuple(nodes)
 
 
@@ -96,10 +107,39 @@ def _require_known_top(
     if top is None or any(is_same(layer.path, top) for layer in layers):
         return
     ours = {real(layer.path) for layer in layers}
-    disk = next(item for item in domain.definition.disks if item.target == target)
+    disk = next(item for item in domain.current.disks if item.target == target)
     if any(real(image.path) in ours for image in ports.images.chain(top, disk.format)):
         message = f"disk {target} of domain '{domain.name}' uses '{top}', which vmsnap did not make"
         raise StateError(message, hint=f"vmsnap snapshot create {operands(domain.name)}")
+
+
+def _require_recorded_chain(chain: Sequence[Path], layers: Mapping[LayerId, Layer]) -> None:
+    """Refuse a chain that QEMU has open and that is not the recorded one (H40)."""
+    known = [
+        next((layer for layer in layers.values() if is_same(layer.path, path)), None)
+        for path in chain
+    ]
+    for upper, lower in pairwise(known):
+        if upper is None or upper.parent_id is None:
+            continue
+        if lower is None or lower.id != upper.parent_id:
+            parent = layers[upper.parent_id]
+            message = f"QEMU does not have '{parent.path}' open right below '{upper.path}'"
+            raise StateError(message)
+
+
+def _require_same_at_next_start(domain: Domain, target: str, layers: tuple[Layer, ...]) -> None:
+    """Refuse a running machine whose next start would use another layer than it uses now."""
+    now = domain.active_paths.get(target)
+    for disk in domain.definition.disks:
+        if disk.path is None or (disk.target == target and is_same(disk.path, now)):
+            continue
+        if any(is_same(layer.path, disk.path) for layer in layers):
+            message = (
+                f"disk {disk.target} of domain '{domain.name}' would use '{disk.path}' at its next"
+                " start, which it does not use so now"
+            )
+            raise StateError(message, hint=f"virsh dumpxml --inactive {operands(domain.name)}")
 
 
 def _require_recorded_parent(layer: Layer, parent: Layer | None, info: ImageInfo | None) -> None:

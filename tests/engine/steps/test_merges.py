@@ -8,7 +8,8 @@ from vmsnap.engine.delete import _plan, _steps
 from vmsnap.engine.layers import Action
 from vmsnap.engine.requests import DeleteRequest
 from vmsnap.engine.steps.definition import Fence
-from vmsnap.engine.steps.merges import EndGroups, MergeLayers
+from vmsnap.engine.steps.endings import EndGroups
+from vmsnap.engine.steps.merges import MergeLayers
 from vmsnap.errors import DomainRunningError
 from vmsnap.model import CatalogChange
 

@@ -10,13 +10,14 @@ from vmsnap.engine.steps.definition import (
     LiftFence,
     RemoveManagedSave,
 )
+from vmsnap.engine.steps.endings import EndGroups
 from vmsnap.engine.steps.host_files import (
     ConfirmUnchanged,
     DiscardHostFile,
     StageHostFile,
     SwapHostFile,
 )
-from vmsnap.engine.steps.merges import EndGroups, MergeLayers
+from vmsnap.engine.steps.merges import MergeLayers
 from vmsnap.engine.steps.overlays import DropLayer, MakeOverlay
 from vmsnap.engine.steps.proof import ProveReturn
 from vmsnap.engine.steps.purging import ForgetDomain, RemoveLeftFiles

@@ -1,4 +1,4 @@
-"""Steps of a delete, all behind its commit: merge or drop layers, then end the groups."""
+"""The step of a delete, behind its commit, that merges a layer with its only child or drops it."""
 
 import logging
 from contextlib import suppress
@@ -10,6 +10,13 @@ from vmsnap.engine.journal import Run
 from vmsnap.engine.layers import Action
 from vmsnap.engine.paths import is_among, is_same
 from vmsnap.engine.steps.definition import Fence
+from vmsnap.engine.steps.live_merging import (
+    commit_live,
+    has_job,
+    is_off,
+    paths_in_use,
+    require_unused,
+)
 from vmsnap.engine.steps.look import look, look_if_defined, require_off
 from vmsnap.errors import (
     DomainRunningError,
@@ -22,11 +29,9 @@ from vmsnap.errors import (
 from vmsnap.model import (
     CatalogChange,
     Domain,
-    Group,
     JsonObject,
     Layer,
     LayerId,
-    ResourceId,
 )
 
 log = logging.getLogger(__name__)
@@ -42,6 +47,9 @@ class MergeLayers:
     the child stands on after a pull. `victim` is the file that goes, None if vmsnap did not make
     it. `intact` are those of the two layers that were as recorded when this was planned: what
     differs later was written by a merge that did not end.
+
+    `is_live` says that this was planned for a running machine: QEMU commits what it has open, with
+    `bandwidth` in bytes per second (0: no limit). If it is off by now, qemu-img does the same.
     """
 
     kind: ClassVar[str] = "merge_layers"
@@ -54,6 +62,8 @@ class MergeLayers:
     victim: Path | None
     stands_on: tuple[Path, str] | None
     intact: tuple[LayerId, ...] = ()
+    is_live: bool = False
+    bandwidth: int = 0
 
     def do(self, run: Run) -> JsonObject | None:
         """Merge, or say why not; what was begun beyond taking back is finished or raises."""
@@ -68,7 +78,7 @@ class MergeLayers:
         except DomainRunningError:
             raise
         except BaseException as error:  # a signal, too, leaves files that were written to
-            if self._has_moved(run):
+            if self._has_moved(run) or (self.is_live and has_job(run, self.target)):
                 raise
             self._refreeze(run)
             if not isinstance(error, UndoneError | RefusedError) or error.code == "database":
@@ -81,12 +91,38 @@ class MergeLayers:
         """Nothing: it stands behind the commit."""
 
     def _merge(self, run: Run) -> None:
-        domain = _fenced(run)
+        if self.is_live and not is_off(run):
+            try:
+                self._merge_live(run)
+            except LibvirtError as error:
+                if not is_off(run):
+                    raise
+                # The guest ended in the middle, and QEMU's job with it.
+                log.info("disk %s: %s; going on without QEMU", self.target, error.message)
+            else:
+                return
+        # Undefined since, there is nothing to be fenced; but what was begun has to be finished.
+        is_gone = look_if_defined(run) is None and self._has_moved(run)
+        domain = None if is_gone else _fenced(run)
         layers = _layers(run)
         if self.action is Action.COMMIT:
             self._commit(run, domain, layers)
         else:
             self._pull_or_drop(run, layers)
+
+    def _merge_live(self, run: Run) -> None:
+        layers = _layers(run)
+        if self.action is Action.DROP:
+            require_unused(run, self.layer_path)
+            self._pull_or_drop(run, layers)
+            return
+        child = layers.get(self.child_id) if self.child_id is not None else None
+        if child is None:
+            return
+        layer = layers[self.layer_id]
+        commit_live(run, layer, child, layers, self.bandwidth)
+        run.facts[self._moved] = True
+        self._record_commit(run, layer, child, layers)
 
     def _remove_victim(self, run: Run, fact: str) -> JsonObject | None:
         """Unlink what was merged; if that fails, record it as a layer for the next delete."""
@@ -151,20 +187,27 @@ class MergeLayers:
         in_use = domain.active_paths.get(self.target) if domain is not None else None
         return is_same(in_use, self.layer_path)
 
+    def _may_be_torn(self, run: Run, child: Layer) -> bool:
+        """Tell whether QEMU may have been killed between the header and what it stands for.
+
+        Nobody writes to a layer that is not active, so committing it once more changes nothing.
+        """
+        return self.is_live and not child.is_active and run.ports.images.exists(child.path)
+
     @property
     def _moved(self) -> str:
         return f"moved:{self.layer_id}:{self.child_id}"
 
-    def _commit(self, run: Run, domain: Domain, layers: dict[LayerId, Layer]) -> None:
+    def _commit(self, run: Run, domain: Domain | None, layers: dict[LayerId, Layer]) -> None:
         child = layers.get(self.child_id) if self.child_id is not None else None
         if child is None:
             return
         layer = layers[self.layer_id]
-        in_use = domain.active_paths.get(self.target)
+        in_use = domain.active_paths.get(self.target) if domain is not None else None
         if child.is_active and not (is_same(in_use, child.path) or is_same(in_use, layer.path)):
             message = f"disk {self.target} uses '{in_use}', which vmsnap does not know"
             raise StateError(message)
-        if not self._has_moved(run):
+        if not self._has_moved(run) or self._may_be_torn(run, child):
             run.ports.images.commit(
                 child.path, layer.path, child_format=child.format, parent_format=layer.format
             )
@@ -185,7 +228,9 @@ class MergeLayers:
         changed = [merged]
         for grandchild in layers.values():
             if grandchild.parent_id == child.id:
-                images.set_backing(grandchild.path, layer.path, layer.format)
+                # QEMU has changed the header of the one that it has open.
+                if _stands_on(run, grandchild, layer.path) is not True:
+                    images.set_backing(grandchild.path, layer.path, layer.format)
                 changed.append(_refrozen(run, replace(grandchild, parent_id=layer.id)))
         run.ports.catalog.apply(
             CatalogChange(
@@ -208,66 +253,6 @@ class MergeLayers:
             changed = (_refrozen(run, replace(child, parent_id=layer.parent_id)),)
         run.facts[self._moved] = True
         run.ports.catalog.apply(CatalogChange(layers=changed, removed_layers=(layer.id,)))
-
-
-@dataclass(frozen=True, slots=True)
-class EndGroups:
-    """Remove the groups whose disks were all merged, with their backups: the last rows to go."""
-
-    kind: ClassVar[str] = "end_groups"
-    is_commit: ClassVar[bool] = False
-    group_ids: tuple[ResourceId, ...]
-
-    def do(self, run: Run) -> JsonObject | None:
-        """End those groups of which nothing is left to merge."""
-        operation, catalog = run.operation, run.ports.catalog
-        groups = {
-            group.id: group for group in catalog.groups(operation.host_id, operation.domain_id)
-        }
-        ended = tuple(
-            group_id
-            for group_id in self.group_ids
-            if group_id in groups and not _is_unmerged(run, groups[group_id])
-        )
-        record = catalog.record(operation.host_id, operation.domain_id)
-        if record is not None:
-            current = record.current_id
-            while current is not None and current in ended:
-                current = groups[current].parent_id
-            safety = None if record.safety_id in ended else record.safety_id
-            record = replace(record, current_id=current, safety_id=safety)
-        left = {group_id: group for group_id, group in groups.items() if group_id not in ended}
-        catalog.apply(
-            CatalogChange(
-                removed_resources=ended,
-                removed_layers=_forgotten(
-                    run, {item.target for group in left.values() for item in group.snapshots}
-                ),
-                record=record,
-            )
-        )
-        return None
-
-    def undo(self, run: Run) -> None:
-        """Nothing: it stands behind the commit."""
-
-
-def _is_unmerged(run: Run, group: Group) -> bool:
-    return any(f"unmerged:{item.target}" in run.facts for item in group.snapshots)
-
-
-def _forgotten(run: Run, targets: set[str]) -> tuple[LayerId, ...]:
-    """Name the layers that need no row any more: original files that nothing was left on."""
-    layers = run.ports.catalog.layers(run.operation.host_id, run.operation.domain_id)
-    parents = {layer.parent_id for layer in layers}
-    return tuple(
-        layer.id
-        for layer in layers
-        if layer.target not in targets
-        and layer.parent_id is None
-        and layer.id not in parents
-        and not layer.is_made_by_vmsnap
-    )
 
 
 def _layers(run: Run) -> dict[LayerId, Layer]:
@@ -318,7 +303,11 @@ def _point_to(run: Run, target: str, layer: Layer) -> None:
 
 def _unlink(run: Run, path: Path) -> None:
     """Unlink a merged layer's file, unless the domain names it after all (H41)."""
-    if is_among(path, look(run).active_paths.values()):
+    domain = look_if_defined(run)
+    if domain is None:
+        message = f"the domain was undefined; '{path}' is left for a purge"
+        raise ImageError(message)
+    if is_among(path, paths_in_use(domain)):
         message = f"the domain still uses '{path}'"
         raise ImageError(message)
     run.ports.images.remove_overlay(path)
