@@ -227,7 +227,7 @@ def _freezing(domain: Domain, request: CreateRequest) -> tuple[bool, tuple[str, 
         hint = f"virsh resume {operands(domain.name)}"
     elif domain.agent is None:
         problem = f"domain '{domain.name}' has no channel for a guest agent"
-        device = "--channel unix,target.type=virtio,target.name=org.qemu.guest_ga.0"
+        device = "--channel unix,target.type=virtio,target.name=org.qemu.guest_agent.0"
         hint = f"virt-xml {operands(domain.name)} --add-device {device}"
     elif domain.agent != "connected":
         problem = f"no guest agent runs in domain '{domain.name}'"

@@ -68,5 +68,5 @@ def disk_chains(xml: str) -> dict[str, tuple[Path, ...]]:
 
 def agent_state(xml: str) -> str | None:
     """Return whether a guest agent is "connected" or "disconnected"; None without a channel."""
-    channel = load(xml).getroot().find("devices/channel/target[@name='org.qemu.guest_ga.0']")
+    channel = load(xml).getroot().find("devices/channel/target[@name='org.qemu.guest_agent.0']")
     return None if channel is None else channel.get("state", "disconnected")

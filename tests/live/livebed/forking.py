@@ -40,6 +40,7 @@ def changing_calls() -> list[tuple[type, str]]:
         SqlCatalog: ("reserve", "discard", "commit", "was_committed", "apply", "finish"),
         LibvirtHypervisor: (
             *("define", "switch_disks", "merge_live"),
+            *("suspend", "resume", "freeze", "thaw", "start", "shut_down"),
             *("remove_managed_save", "redefine_managed_save"),
         ),
         QemuImages: ("create_overlay", "commit", "rebase", "set_backing", "remove_overlay"),

@@ -55,7 +55,8 @@ class Runner:
         self._environment = {"VMSNAP_DATABASE": database, "NO_COLOR": "1"}
         self._folder = Path(tempfile.mkdtemp(prefix="vmsnap-test-"))
         self._server = subprocess.Popen(
-            [sys.executable, str(FORKING)],
+            # -P: a module of this folder must not be taken for one of Python's own.
+            [sys.executable, "-P", str(FORKING)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -187,8 +187,8 @@ class World:
         }
 
     def _modes(self) -> list[tuple[int, int, int]]:
-        files = (self.machine.nvram, self.machine.tpm, *sorted(self.machine.tpm.iterdir()))
-        looks = [path.stat() for path in files if path.name != ".lock"]
+        files = (self.machine.nvram, self.machine.tpm, *sorted(self.machine.tpm.glob("*")))
+        looks = [path.stat() for path in files if path.exists() and path.name != ".lock"]
         return [(look.st_mode, look.st_uid, look.st_gid) for look in looks]
 
     def _groups(self) -> tuple[Any, ...]:
@@ -263,8 +263,9 @@ class Saved:
         self.world = world
         self.folder = folder
         self.definition = world.definition()
+        self.places = [path for path in self._places() if path.exists()]
         folder.mkdir()
-        for number, path in enumerate(self._places()):
+        for number, path in enumerate(self.places):
             _copy(path, folder / str(number))
 
     def put_back(self) -> World:
@@ -272,7 +273,7 @@ class Saved:
         world = self.world
         for path in world.journals():
             path.unlink()
-        for number, path in enumerate(self._places()):
+        for number, path in enumerate(self.places):
             _put(self.folder / str(number), path)
         for path in world.machine.nvram.parent.glob(".vmsnap-*"):
             path.unlink()
