@@ -75,7 +75,7 @@ class Model:
         del self.parent[name], self.size[name], self.written[name]
 
 
-def random_tree(seed):
+def random_tree(seed, *, is_running=False):
     chance = random.Random(seed)  # noqa: S311 - a test's dice
     nodes = [node("n0", virtual_size=chance.randint(4, 8), cluster_bytes=CLUSTER)]
     for number in range(1, chance.randint(2, 12)):
@@ -94,6 +94,11 @@ def random_tree(seed):
     active = chance.choice(leaves)
     nodes = [replace(item, is_active=item.id == active.id) for item in nodes]
     nodes = [replace(item, is_named=False) if item.is_active else item for item in nodes]
+    by_id = {item.id: item for item in nodes}
+    chain = [active.id]
+    while by_id[chain[-1]].parent_id is not None:
+        chain.append(by_id[chain[-1]].parent_id)
+    nodes = [replace(item, is_open=is_running and item.id in chain) for item in nodes]
     written = {
         item.id: {
             chance.randrange(item.virtual_size): chance.randint(1, 9)
@@ -104,17 +109,22 @@ def random_tree(seed):
     return nodes, written
 
 
+@pytest.mark.parametrize("is_running", [False, True], ids=["off", "running"])
 @pytest.mark.parametrize("seed", range(400))
-def test_merging_changes_neither_what_groups_read_nor_what_the_machine_reads(seed):
-    """H40, H54: branches, resized layers and all."""
-    nodes, written = random_tree(seed)
+def test_merging_changes_neither_what_groups_read_nor_what_the_machine_reads(seed, is_running):
+    """H40, H54: branches, resized layers and all; a running QEMU only commits what it has open."""
+    nodes, written = random_tree(seed, is_running=is_running)
     model = Model(nodes, written)
     needed = {item.id: model.read(item.id) for item in nodes if item.is_named or item.is_active}
     stands_for = {name: name for name in needed}
 
-    merges, kept = plan_merges(nodes)
+    merges, kept = plan_merges(nodes, is_running=is_running)
     for merge in merges:
         model.apply(merge)
+        if is_running and merge.action is not Action.DROP:
+            assert merge.action is Action.COMMIT
+            assert merge.layer.is_open
+            assert merge.child.is_open
         if merge.action is Action.COMMIT:
             for name, holder in stands_for.items():
                 if holder == merge.child.id:
@@ -123,8 +133,10 @@ def test_merging_changes_neither_what_groups_read_nor_what_the_machine_reads(see
     assert {name: model.read(stands_for[name]) for name in needed} == needed
     left = set(model.parent)
     children = {name: [n for n, parent in model.parent.items() if parent == name] for name in left}
+    waiting = {item.layer.id for item in kept if item.waits}
+    assert is_running or not waiting
     for name in left - set(stands_for.values()):
-        assert len(children[name]) > 1, "a layer that nobody needs was left"
+        assert len(children[name]) > 1 or name in waiting, "a layer that nobody needs was left"
     assert {item.layer.id for item in kept} == left - set(stands_for.values())
 
 
@@ -209,3 +221,52 @@ def test_a_layer_with_two_children_stays_and_says_why():
 def test_nothing_is_merged_with_a_missing_file():
     nodes = [node("base", is_missing=True), node("top", "base", is_active=True)]
     assert plan_merges(nodes)[0] == ()
+
+
+OPEN = (
+    node("base", is_named=True, is_open=True),
+    node("middle", "base", is_open=True),
+    node("top", "middle", is_active=True, is_open=True),
+)
+
+
+def test_a_running_machine_commits_what_moves_more_rather_than_pull():
+    """H44: QEMU does not pull safely."""
+    heavy = [*OPEN[:2], replace(OPEN[2], allocated=9)]
+    assert plan_merges(heavy)[0][0].action is Action.PULL
+    assert plan_merges(heavy, is_running=True)[0][0].action is Action.COMMIT
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "reason"),
+    [
+        (1, {"is_open": False}, "on a branch"),
+        (2, {"is_open": False}, "on a branch"),
+        (1, {"is_changed": True}, "written to after it was frozen"),
+        (2, {"is_changed": True}, "written to after it was frozen"),
+        (2, {"virtual_size": 4}, "pulled into 'top.qcow2'"),
+        (2, {"is_ours": False}, "pulled into 'top.qcow2'"),
+        (2, {"is_detached": True}, "pulled into 'top.qcow2'"),
+    ],
+)
+def test_what_a_running_machine_cannot_merge_waits_and_says_why(number, change, reason):
+    """H40, H54."""
+    nodes = list(OPEN)
+    nodes[number] = replace(nodes[number], **change)
+    merges, kept = plan_merges(nodes, is_running=True)
+    assert merges == ()
+    waits = next(item for item in kept if item.waits)
+    assert waits.layer.id == "middle"
+    assert reason in waits.reason
+    assert "vmsnap recover" in waits.reason
+    assert [merge.layer.id for merge in plan_merges(nodes)[0]] == ["middle"]
+
+
+def test_a_leaf_is_dropped_only_if_a_running_machine_does_not_have_it_open():
+    """H41."""
+    leaf = node("leaf", "base")
+    merges, _ = plan_merges([OPEN[0], OPEN[2], leaf], is_running=True)
+    assert [(merge.action, merge.layer.id) for merge in merges] == [(Action.DROP, "leaf")]
+    merges, kept = plan_merges([OPEN[0], replace(leaf, is_open=True)], is_running=True)
+    assert merges == ()
+    assert kept[0].waits
