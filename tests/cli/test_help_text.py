@@ -22,9 +22,9 @@ VERBS = list(verbs(typer.main.get_command(app)))
 def test_all_verbs_are_there():
     assert {" ".join(words) for words in VERBS} == {
         "vm list", "vm show", "snapshot create", "snapshot list",
-        "group list", "group show", "group tree", "group check", "group revert", "group delete",
-        "backup create", "backup list", "backup show", "backup verify", "backup restore",
-        "backup delete", "undo", "recover", "db status", "db upgrade",
+        "group list", "group show", "group tree", "group check", "group diff", "group revert",
+        "group delete", "backup create", "backup list", "backup show", "backup verify",
+        "backup restore", "backup delete", "history", "undo", "recover", "db status", "db upgrade",
     }  # fmt: skip
 
 

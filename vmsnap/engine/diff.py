@@ -103,7 +103,7 @@ def change_lines(
     lines += [
         f"{file.type.value}: {file.state.replace('_', ' ')}"
         for file in diff.host_files
-        if file.type not in leave
+        if file.type not in leave and file.state != "same"
     ]
     if not keep_definition:
         lines += [f"  {line}" for line in diff.definition or ()]
