@@ -15,6 +15,7 @@ from vmsnap.errors import (
     DomainNotFoundError,
     GroupNotFoundError,
 )
+from vmsnap.model import CatalogChange, DomainId, DomainRecord, HostId
 
 
 def add_other(world, uuid, name="vmsnap-test-other"):
@@ -79,3 +80,34 @@ def test_a_backup_is_picked_by_its_resource(world):
     for text in ("friday", resource.backups[0].id):
         with pytest.raises(BackupNotFoundError):
             pick_resource([resource], world.name, text)
+
+
+def test_a_name_of_before_is_explained_but_found_only_for_reading(world):
+    world.create("monday")
+    world.hypervisor.rename(world.uuid, "vmsnap-test-new")
+    assert find_known_domain(world.ports, world.name, None) == (world.uuid, "vmsnap-test-new")
+    with pytest.raises(DomainNotFoundError, match="it is called 'vmsnap-test-new' now"):
+        find_domain_id(world.ports, world.name)
+    world.hypervisor.undefine(world.uuid)
+    with pytest.raises(DomainNotFoundError, match="any more"):
+        find_domain_id(world.ports, world.name)
+
+
+def test_two_domains_that_had_one_name_are_told_apart_by_their_uuids(world):
+    world.create("monday")
+    world.hypervisor.rename(world.uuid, "vmsnap-test-new")
+    other = DomainRecord(world.hypervisor.host, DomainId("bb"), world.name)
+    world.ports.catalog.apply(CatalogChange(record=other))
+    with pytest.raises(AmbiguousIdError, match=world.uuid):
+        find_known_domain(world.ports, world.name, None)
+    assert find_known_domain(world.ports, "bb", None) == ("bb", world.name)
+
+
+def test_a_domain_that_was_on_two_hosts_is_one(world):
+    """H61."""
+    world.create("monday")
+    other = DomainRecord(HostId("99"), DomainId(world.uuid), world.name)
+    world.ports.catalog.apply(CatalogChange(record=other))
+    world.hypervisor.undefine(world.uuid)
+    for text in (world.name, world.uuid[:6]):
+        assert find_known_domain(world.ports, text, None) == (world.uuid, world.name)

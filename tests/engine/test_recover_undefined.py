@@ -4,6 +4,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
+from fakes.dying import DyingJournals, KilledError, die
 
 from vmsnap.engine.purge import purge_domain
 from vmsnap.engine.recover import recover_all
@@ -11,27 +12,6 @@ from vmsnap.engine.requests import PurgeRequest, RestoreRequest, UngroupRequest
 from vmsnap.engine.restore import restore_backup
 from vmsnap.engine.ungroup import ungroup
 from vmsnap.store.opening import open_catalog
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may run after it."""
-
-
-class Ending:
-    """A journal that ends the run before its n-th entry: a step took effect, and nobody knows."""
-
-    def __init__(self, real, at):
-        self.real, self.at, self.count = real, at, 0
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-    def append(self, domain_id, entry):
-        self.count += 1
-        if self.count == self.at:
-            raise KilledError
-        self.real.append(domain_id, entry)
-
 
 VERBS = {
     "create": lambda world: world.create("three"),
@@ -60,14 +40,14 @@ def two(world):
 @pytest.mark.parametrize("verb", VERBS)
 def test_whatever_was_interrupted_it_can_be_recovered_and_purged(two, verb, monkeypatch):
     """H5, H44: a journal of a domain that is gone does not stand for ever."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
+    monkeypatch.setattr("vmsnap.engine.journal._settle_after", die)
     saved, xml = two.folder.parent / "saved", two.hypervisor.machines[two.uuid].xml
     shutil.copytree(two.folder, saved)
     originals = {path: path.read_bytes() for path in two.disks.values()}
     step, world = 0, two
     while True:
         step += 1
-        journals = Ending(world.ports.journals, step)
+        journals = DyingJournals(world.ports.journals, step)
         with suppress(KilledError):
             VERBS[verb](world.with_ports(journals=journals))
         if journals.count < step:
@@ -92,5 +72,22 @@ def _put_back(world, saved, xml):
     return world.with_ports(catalog=open_catalog(url, create=True))
 
 
-def _die(error, run, steps, done):
-    raise error
+def test_a_merge_in_the_middle_of_its_headers_is_finished_all_the_same(two, monkeypatch):
+    """H44: the layer above stands on the merged one already, so its rows have to follow."""
+    images = type(two.ports.images)
+    real = images.set_backing
+
+    def change_anddie(self, *arguments):
+        real(self, *arguments)
+        raise KilledError
+
+    with monkeypatch.context() as patch, suppress(KilledError):
+        patch.setattr("vmsnap.engine.journal._settle_after", die)
+        patch.setattr(images, "set_backing", change_anddie)
+        two.delete("one")
+    assert two.journals() == (two.uuid,)
+    two.hypervisor.undefine(two.uuid)
+    (result,) = recover_all(two.ports, dry_run=False)
+    assert result.outcome == "finished"
+    assert purge_domain(two.ports, two.name, PurgeRequest()).is_complete
+    assert list(two.folder.rglob("*.vmsnap-*.qcow2")) == []

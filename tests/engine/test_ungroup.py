@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from fakes.dying import DyingJournals, KilledError, die
 
 from vmsnap.engine.backup import delete_backup, show_backup
 from vmsnap.engine.check import check_groups
@@ -321,3 +322,27 @@ def test_no_row_is_without_an_owner_however_a_group_ends(world, three, end):
     end(world)
     assert ownerless(world) == []
     assert recover_all(world.ports, dry_run=False) == ()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
+def test_a_kill_at_any_step_leaves_the_group_or_what_it_becomes(
+    world, three, at, is_written, monkeypatch
+):
+    """H6, H57."""
+    before = world.everything()
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr("vmsnap.engine.journal._settle_after", die)
+        split(
+            world.with_ports(
+                journals=DyingJournals(world.ports.journals, at, is_written=is_written)
+            ),
+            "two",
+        )
+    recover_all(world.ports, dry_run=False)
+    assert ownerless(world) == []
+    if at == 1:
+        assert world.everything() == before
+    else:
+        assert [single.name for single in singles(world)] == ["two/vda", "two/vdb"]
+        assert show_backup(world.ports, world.name, "two")
