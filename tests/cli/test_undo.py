@@ -1,7 +1,7 @@
 """The verb undo."""
 
 from vmsnap.engine import undo
-from vmsnap.engine.requests import UndoRequest
+from vmsnap.engine.requests import Power, UndoRequest
 from vmsnap.errors import UndoRefusedError
 
 NAME = "vmsnap-test-web"
@@ -20,9 +20,10 @@ def test_its_options_reach_the_engine(vmsnap, host, monkeypatch):
         raise UndoRefusedError("no")
 
     monkeypatch.setattr(undo, "undo_last", refuse)
-    vmsnap("undo", NAME, "--force", status=14)
+    vmsnap("undo", NAME, "--force", "--shutdown", "--start", status=14)
     vmsnap("undo", NAME, "--dry-run", status=14)
-    assert asked == [UndoRequest(force=True), UndoRequest(dry_run=True)]
+    power = Power(shut_down=True, start=True)
+    assert asked == [UndoRequest(force=True, power=power), UndoRequest(dry_run=True)]
 
 
 def test_a_dry_run_changes_nothing(vmsnap, host, nvram):

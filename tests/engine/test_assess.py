@@ -61,6 +61,37 @@ def test_a_writable_disk_that_cannot_be_taken_must_be_excluded_by_name(change, w
     assert word in found.reason
 
 
+DEVICE = replace(DISK, source_type="block", path=Path("/dev/vg/web"), format="raw")
+ON_DEVICE = ImageInfo(DEVICE.path, "raw", 1, 1, is_block_device=True)
+
+
+def test_a_block_device_is_taken_with_a_folder_for_its_overlay():
+    found = verdict(DEVICE, ON_DEVICE)
+    assert (found.is_taken, found.must_be_excluded) == (True, False)
+    assert "--overlay-dir" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("disk", "image", "word"),
+    [
+        (replace(DEVICE, path=Path("/images/lv")), ON_DEVICE, "not below /dev"),
+        (DEVICE, replace(ON_DEVICE, is_block_device=False), "no block device"),
+        (replace(DISK, path=Path("/dev/vg/web")), ON_DEVICE, "is below /dev"),
+        (DISK, ON_DEVICE, "a block device"),
+    ],
+)
+def test_a_source_of_another_kind_than_its_definition_says_is_refused(disk, image, word):
+    """Its definition would be given back with the wrong type, which QEMU does not start."""
+    found = verdict(disk, image)
+    assert (found.is_taken, found.must_be_excluded) == (False, True)
+    assert word in found.reason
+
+
+def test_an_image_in_shared_memory_is_a_file():
+    path = Path("/dev/shm/web.qcow2")  # noqa: S108 no file is made there
+    assert verdict(replace(DISK, path=path), IMAGE).is_taken
+
+
 @pytest.mark.parametrize("change", [{"is_encrypted": True}, {"has_data_file": True}], ids=str)
 @pytest.mark.parametrize("depth", [0, 1])
 def test_an_image_that_cannot_be_taken_anywhere_in_the_chain_must_be_excluded(change, depth):

@@ -8,16 +8,30 @@ import pytest
 
 from vmsnap.engine.assess import assess_disks
 from vmsnap.engine.disks import (
+    OVERLAY_BYTES,
     check_depth,
     freeze,
     overlay_on,
     require_no_other_users,
+    require_room,
     require_space,
 )
-from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError
-from vmsnap.model import DomainState, Layer
+from vmsnap.engine.layers import Node
+from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError, UnsupportedError
+from vmsnap.model import Digest, DomainState, FrozenFacts, Layer, LayerId
 
 LONG = "ü" * 120
+DEVICE_NODE = Node(
+    id=LayerId("l"),
+    parent_id=None,
+    path=Path("/dev/vg/web"),
+    format="raw",
+    is_ours=False,
+    is_active=False,
+    is_named=False,
+    virtual_size=4 * OVERLAY_BYTES,
+    allocated=4 * OVERLAY_BYTES,
+)
 
 
 def assessed(world, target="vda"):
@@ -221,3 +235,36 @@ def test_a_chain_is_warned_of_before_it_is_refused(world):
         depth(25, 25)
     assert depth(99, 200) == ()
     assert depth(100, 200)
+
+
+# --- block devices ------------------------------------------------------------------------------
+
+
+def test_the_overlay_of_a_device_needs_a_folder_and_is_named_after_it(world):
+    device = replace(layer_at("/dev/vg/web"), format="raw")
+    with pytest.raises(UnsupportedError, match="block device '/dev/vg/web'") as caught:
+        overlay_on(world.ports, device)
+    assert "--overlay-dir" in caught.value.hint
+    overlay = overlay_on(world.ports, device, world.folder)
+    assert (overlay.path.parent, overlay.path.name[:11]) == (world.folder, "web.vmsnap-")
+
+
+@pytest.mark.parametrize(
+    ("changes", "free", "is_refused"),
+    [
+        ({"format": "raw"}, 0, False),
+        ({"format": "qcow2"}, 0, True),
+        ({"format": "qcow2"}, 5 * OVERLAY_BYTES, False),
+        ({"format": "qcow2", "virtual_size": OVERLAY_BYTES}, 0, False),
+    ],
+)
+def test_a_device_that_a_merge_would_overfill_is_refused(changes, free, is_refused):
+    """H31: only a qcow2 image on it can need more than there is."""
+    node = replace(DEVICE_NODE, **changes)
+    size = FrozenFacts(4 * OVERLAY_BYTES, 0, Digest("0"))
+    images = SimpleNamespace(facts=lambda _path: size, free_bytes=lambda _path: free)
+    if not is_refused:
+        require_room(images, node, OVERLAY_BYTES)
+        return
+    with pytest.raises(NoSpaceError, match="'/dev/vg/web' can grow by 0 bytes"):
+        require_room(images, node, OVERLAY_BYTES)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from engine.conftest import DISK_BYTES, qemu_img
 
-from vmsnap.engine.foreign import Touched, is_named, refuse_ruined, snapshot_notes
+from vmsnap.engine.foreign import Touched, foreign_notes, is_named, refuse_ruined
 from vmsnap.errors import StateError
 from vmsnap.model import ForeignSnapshot
 
@@ -188,7 +188,15 @@ def test_internal_snapshots_that_libvirt_does_not_know_are_said(world):
     path = world.disks["vda"]
     internal(path)
     chain = world.ports.images.chain(path, "qcow2")
-    (note,) = snapshot_notes(keep(world), [chain])
+    (note,) = foreign_notes(keep(world), [chain])
     assert note == f"image '{path}' holds 1 internal snapshots, which stay"
     known = ForeignSnapshot("i1", is_external=False, kept_paths=(path,))
-    assert len(snapshot_notes(keep(world, known), [chain])) == 1
+    assert len(foreign_notes(keep(world, known), [chain])) == 1
+
+
+def test_what_deleting_a_checkpoint_would_cost_is_said(world):
+    """Seen: virsh then writes to the frozen layers, and the groups are no longer what they were."""
+    world.hypervisor.machines[world.uuid].checkpoints = ("c1",)
+    (note,) = foreign_notes(world.hypervisor.domain(world.uuid))
+    assert "libvirt's checkpoint 'c1' stays" in note
+    assert "--metadata" in note

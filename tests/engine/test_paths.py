@@ -1,5 +1,11 @@
 """Comparing paths that lead to the same file by several ways."""
 
+import os
+import stat
+
+import pytest
+from servers import loop
+
 from vmsnap.engine.paths import is_among, is_same, marks, real
 
 
@@ -31,3 +37,13 @@ def test_nothing_leads_nowhere(tmp_path):
     assert not is_same(None, tmp_path)
     assert not is_same(tmp_path / "one", tmp_path / "other")
     assert not is_among(tmp_path, [])
+
+
+@pytest.mark.skipif(not loop.can_make(), reason="no loop devices here")
+def test_two_nodes_of_one_block_device_are_the_same(tmp_path):
+    """H28: they have neither the path nor the inode in common."""
+    nodes = [tmp_path / name for name in ("one", "two", "other")]
+    for node, number in zip(nodes, (250, 250, 251), strict=True):
+        os.mknod(node, 0o600 | stat.S_IFBLK, os.makedev(7, number))
+    assert is_same(nodes[0], nodes[1])
+    assert not is_same(nodes[0], nodes[2])

@@ -156,3 +156,11 @@ def test_fence_name_backing_chains_and_white_space_do_not_matter(definitions):
 )
 def test_everything_else_matters(definitions, old, new):
     assert not definitions.same(XML, XML.replace(old, new))
+
+
+def test_an_image_in_shared_memory_stays_a_file(definitions):
+    """It lies below /dev, but is no device."""
+    path = Path("/dev/shm/web.qcow2")  # noqa: S108 no file is made there
+    patched = definitions.with_sources(XML, {"vda": (path, "qcow2")})
+    assert disk(patched, "vda").get("type") == "file"
+    assert definitions.parse(patched).disks[0].path == path

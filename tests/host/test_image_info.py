@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmsnap.errors import ImageError
-from vmsnap.host.image_info import parse_chain
+from vmsnap.host.image_info import parse_chain, parse_end
 
 
 def answer(**keys):
@@ -30,6 +30,25 @@ def test_the_size_of_clusters_is_told():
     (image,) = parse_chain(answer(**{"cluster-size": 65536}))
 
     assert image.cluster_bytes == 65536
+
+
+def test_the_name_of_a_device_is_not_resolved():
+    """After the next boot, what /dev/vg/web led to is another disk."""
+    keys = {"backing-filename": "/dev/stdin", "backing-filename-format": "raw"}
+
+    (image,) = parse_chain(answer(**keys))
+
+    assert image.backing_path == Path("/dev/stdin")
+    assert not image.is_block_device
+    (image,) = parse_chain(answer(filename="host_device:/dev/vg/../vg/web"))
+    assert image.path == Path("/dev/vg/web")
+
+
+@pytest.mark.parametrize("output", [b"", b"[]", b"{}", b"no"])
+def test_an_end_that_is_not_told_is_an_error(output):
+    with pytest.raises(ImageError, match="where the image ends"):
+        parse_end(output)
+    assert parse_end(b'{"image-end-offset": 65536}') == 65536
 
 
 def test_a_relative_backing_name_is_taken_from_the_full_one():

@@ -1,10 +1,10 @@
-"""The verbs of backups: create, list, show, verify, restore, delete."""
+"""The verbs of backups: create, list, show, verify, restore, delete; clone stands beside."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vmsnap.cli import documents
+from vmsnap.cli import backup_clone, documents
 from vmsnap.cli.answer import Answer, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import (
@@ -32,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Keep and bring back NVRAM and TPM state alone, without disks.",
 )
+backup_clone.register(app)
 
 
 @app.command(

@@ -7,7 +7,7 @@ import typer
 from vmsnap.cli.answer import Answer
 from vmsnap.cli.group_change import reverted
 from vmsnap.cli.help_text import epilog
-from vmsnap.cli.options import Domain, DryRun
+from vmsnap.cli.options import Domain, DryRun, Shutdown, ShutdownTimeout, Start
 from vmsnap.cli.session import Session
 
 EPILOG = epilog(
@@ -20,17 +20,21 @@ EPILOG = epilog(
 def undo(
     context: typer.Context,
     domain: Domain,
+    *,
     force: Annotated[
         bool, typer.Option("--force", help="Undo although groups were made since.")
     ] = False,
+    shutdown: Shutdown = False,
+    shutdown_timeout: ShutdownTimeout = 120,
+    start: Start = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Take the last revert or restore of a domain back."""
-    from vmsnap.engine.requests import UndoRequest
+    """Take the last revert, restore or clone of a domain back."""
+    from vmsnap.engine.requests import Power, UndoRequest
     from vmsnap.engine.undo import undo_last
 
     session: Session = context.obj
     ports = session.ports() if dry_run else session.changing_ports(context)
-    return reverted(
-        undo_last(ports, domain, UndoRequest(force=force, dry_run=dry_run)), verb="undo"
-    )
+    power = Power(shutdown, shutdown_timeout, start)
+    request = UndoRequest(force=force, power=power, dry_run=dry_run)
+    return reverted(undo_last(ports, domain, request), verb="undo")

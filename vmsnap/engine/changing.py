@@ -142,9 +142,9 @@ def refuse_unsafe(ports: Ports, domain: Domain, what: str) -> None:
     if domain.checkpoints and domain.state is DomainState.SHUT_OFF:
         names = ", ".join(f"'{name}'" for name in domain.checkpoints)
         message = f"domain '{domain.name}' has libvirt checkpoints ({names}); {what}"
-        delete = f"virsh checkpoint-delete {operands(domain.name, domain.checkpoints[0])}"
-        # libvirt deletes no checkpoint of a domain that is off.
-        raise StateError(message, hint=f"virsh start {operands(domain.name)} && {delete}")
+        # Without --metadata libvirt needs a running domain, and writes to frozen layers (seen).
+        checkpoint = operands(domain.name, domain.checkpoints[0])
+        raise StateError(message, hint=f"virsh checkpoint-delete {checkpoint} --metadata")
 
 
 def _ending(domain: Domain, job: Job) -> str:

@@ -16,7 +16,7 @@ from vmsnap.engine.disks import (
     require_space,
 )
 from vmsnap.engine.find import find_domain_id
-from vmsnap.engine.foreign import snapshot_notes
+from vmsnap.engine.foreign import foreign_notes
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run, Step, execute
@@ -124,7 +124,7 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     _require_as_defined(domain, taken)
     freezes, notes = _freezing(domain, request)
     notes += check_depth(ports, taken)
-    notes += snapshot_notes(domain, [disk.chain for disk in taken])
+    notes += foreign_notes(domain, [disk.chain for disk in taken])
     require_no_other_users(
         ports, domain_id, {disk.chain[0].path: disk.disk.target for disk in taken}
     )

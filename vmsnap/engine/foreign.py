@@ -1,4 +1,4 @@
-"""What libvirt's own snapshots allow: which changes of layers would ruin one of them."""
+"""What libvirt keeps of its own at a domain: which changes of layers would ruin it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def is_named(domain: Domain, paths: Iterable[Path]) -> bool:
     return any(next(_shared(snapshot, touched), None) is not None for snapshot in external)
 
 
-def snapshot_notes(domain: Domain, chains: Iterable[Sequence[ImageInfo]] = ()) -> tuple[str, ...]:
-    """Say what of libvirt's own snapshots stays, and how virsh would now harm groups by it.
+def foreign_notes(domain: Domain, chains: Iterable[Sequence[ImageInfo]] = ()) -> tuple[str, ...]:
+    """Say what libvirt keeps of its own, and how virsh would now harm groups by it.
 
     `chains` are those of the disks that are frozen: they may hold internal snapshots that libvirt
     does not know.
@@ -74,6 +74,11 @@ def snapshot_notes(domain: Domain, chains: Iterable[Sequence[ImageInfo]] = ()) -
             f"libvirt's {kind} snapshot '{snapshot.name}' stays; reverting to it or deleting it"
             " with virsh would change layers that groups stand on"
         )
+    notes += [
+        f"libvirt's checkpoint '{name}' stays; deleting it with virsh would change layers that"
+        " groups stand on, unless with --metadata"
+        for name in domain.checkpoints
+    ]
     known = {path for snapshot in domain.foreign_snapshots for path in snapshot.kept_paths}
     notes += [
         f"image '{image.path}' holds {image.internal_snapshots} internal snapshots, which stay"

@@ -65,7 +65,13 @@ def powered(
 
 
 def _is_to_be_shut_down(domain: Domain, power: Power) -> bool:
-    return power.shut_down and domain.is_persistent and domain.state is not DomainState.SHUT_OFF
+    """Tell whether its guest has to be asked; one that is paused cannot be (libvirt says so)."""
+    if not power.shut_down or not domain.is_persistent or domain.state is DomainState.SHUT_OFF:
+        return False
+    if domain.state is DomainState.PAUSED:
+        message = f"domain '{domain.name}' is paused, so its guest cannot be shut down"
+        raise DomainRunningError(message, hint=f"virsh resume {operands(domain.name)}")
+    return True
 
 
 def _as_if_off(domain: Domain) -> Domain:
@@ -104,8 +110,7 @@ def _shut_down(ports: Ports, domain: Domain, timeout_seconds: int) -> None:
         f"the guest of domain '{domain.name}' was asked to shut down, but the domain is still"
         f" {state.value} after {timeout_seconds} s; nothing was reverted"
     )
-    verb = "resume" if state is DomainState.PAUSED else "console"
-    raise DomainRunningError(message, hint=f"virsh {verb} {operands(domain.name)}")
+    raise DomainRunningError(message, hint=f"virsh console {operands(domain.name)}")
 
 
 def _wait_until_off(ports: Ports, domain: Domain, timeout_seconds: int) -> DomainState:

@@ -6,7 +6,7 @@ from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, r
 from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.diff import change_lines, compare
 from vmsnap.engine.find import find_domain_id, find_group
-from vmsnap.engine.foreign import snapshot_notes
+from vmsnap.engine.foreign import foreign_notes
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
 from vmsnap.engine.power import look_as_planned, power_changes, powered
@@ -112,5 +112,5 @@ def _result(
         safety=way.drafts[0].resource if way.drafts else None,
         changes=(*way.changes, *extra),
         is_done=is_done,
-        notes=snapshot_notes(domain),
+        notes=foreign_notes(domain),
     )
