@@ -69,3 +69,12 @@ def test_verify_says_whole_or_what_is_wrong(vmsnap, weekly, monkeypatch):
     run = vmsnap("backup", "verify", status=23)
     assert run.out.count("content is damaged") == 1
     assert run.err == "", "each problem is told once"
+
+
+def test_several_domains_are_kept_side_by_side(vmsnap, host):
+    run = vmsnap("backup", "create", NAME, "nobody", "--json", status=3)
+    assert [(found["domain"], found["error"]) for found in run.data["results"]] == [
+        (NAME, None),
+        ("nobody", "domain_not_found"),
+    ]
+    assert vmsnap("backup", "create", "--all", "--name", "all", "--json").data["backups"]

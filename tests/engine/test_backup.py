@@ -1,5 +1,6 @@
 """Backups of host files: made, listed, shown, verified, replaced and deleted."""
 
+import itertools
 import sqlite3
 from contextlib import closing
 
@@ -17,7 +18,6 @@ from vmsnap.engine.requests import CreateRequest
 from vmsnap.errors import (
     BackupNotFoundError,
     DatabaseError,
-    DomainRunningError,
     HostFileChangedError,
     InvalidNameError,
     NameTakenError,
@@ -161,12 +161,41 @@ def test_what_cannot_be_captured_is_refused_by_name_unless_left_out(world):
     assert world.rows()[1][0].backup(TPM).capture is Capture.SKIPPED
 
 
-def test_a_running_machine_refuses(world):
-    """H35, H16."""
+def test_the_host_files_of_a_running_machine_are_kept(world):
+    """H16: what was the same at two looks was all there in between."""
     world.hypervisor.start(world.uuid)
-    with pytest.raises(DomainRunningError):
-        keep(world)
+    keep(world)
+    (resource,) = world.rows()[1]
+    assert world.ports.catalog.content(resource.backup(NVRAM).digest) == world.nvram.read_bytes()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_host_files_that_a_guest_writes_are_read_until_they_keep_still(world, times):
+    """H16, H17: what is kept is what was there last."""
+    world.hypervisor.start(world.uuid)
+    values = iter(range(1, times + 1))
+    catalog = Failing(
+        world.ports.catalog,
+        "reserve",
+        lambda: world.touch_firmware(next(values)),
+        times=times,
+    )
+    keep(world.with_ports(catalog=catalog))
+    (resource,) = world.rows()[1]
+    assert world.ports.catalog.content(resource.backup(NVRAM).digest) == bytes([times]) * 4096
+
+
+def test_host_files_that_never_keep_still_end_it(world):
+    """H4."""
+    world.hypervisor.start(world.uuid)
+    values = itertools.count(1)
+    catalog = Failing(
+        world.ports.catalog, "reserve", lambda: world.touch_firmware(next(values)), times=99
+    )
+    with pytest.raises(HostFileChangedError):
+        keep(world.with_ports(catalog=catalog))
     assert world.rows()[1] == ()
+    assert world.journals() == ()
 
 
 def test_a_file_that_moves_meanwhile_fails_the_backup(world):

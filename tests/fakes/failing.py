@@ -7,7 +7,8 @@ from typing import Any
 class Failing:
     """Stands before a port; at one call of `method` it runs `callback`, which may raise.
 
-    The call is the one after `skip` others; the callback runs before its effect, or after it.
+    The call is the one after `skip` others, and those that follow, `times` in all; the callback
+    runs before its effect, or after it.
     """
 
     def __init__(
@@ -18,12 +19,14 @@ class Failing:
         *,
         skip: int = 0,
         is_after: bool = False,
+        times: int = 1,
     ) -> None:
         self._real = real
         self._method = method
         self._callback = callback
         self._left = skip
         self._is_after = is_after
+        self._times = times
         assert hasattr(real, method)
 
     def __getattr__(self, name: str) -> Any:
@@ -33,7 +36,7 @@ class Failing:
     def _watched(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             self._left -= 1
-            is_now = self._left == -1
+            is_now = -self._times <= self._left < 0
             if is_now and not self._is_after:
                 self._callback()
             result = real(*arguments, **named)

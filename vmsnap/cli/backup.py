@@ -23,6 +23,7 @@ from vmsnap.cli.options import (
 )
 from vmsnap.cli.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.session import Session
+from vmsnap.cli.several import All, Domains, answer_of, run_on_each
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import BackupResult
@@ -45,8 +46,9 @@ backup_clone.register(app)
 )
 def create(
     context: typer.Context,
-    domain: Domain,
+    domains: Domains = None,
     *,
+    all_: All = False,
     name: Name = None,
     description: Description = "",
     without: Without = None,
@@ -55,7 +57,10 @@ def create(
     ] = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Capture a domain's NVRAM and TPM state, without its disks."""
+    """Capture each domain's NVRAM and TPM state, without its disks; it may run.
+
+    Several domains are taken side by side, each all or nothing by itself.
+    """
     from vmsnap.engine.backup import create_backup
     from vmsnap.engine.requests import CreateRequest
 
@@ -67,8 +72,16 @@ def create(
         replace=replace,
         dry_run=dry_run,
     )
-    ports = session.ports() if dry_run else session.changing_ports(context, create=True)
-    return _answer(create_backup(ports, domain, request), "created", "create")
+    ended = run_on_each(
+        session,
+        context,
+        (domains, all_),
+        lambda ports, domain: create_backup(ports, domain, request),
+        dry_run=dry_run,
+    )
+    return answer_of(
+        ended, lambda result: _answer(result, "created", "create"), is_done=not dry_run
+    )
 
 
 @app.command(

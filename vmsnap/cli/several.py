@@ -90,13 +90,9 @@ def run_on_each(
 
 
 def answer_of(
-    ended: "Sequence[Ended[T]]",
-    shown: Callable[[T], tuple[Block, ...]],
-    document: "Callable[[T], JsonObject]",
-    *,
-    is_done: bool,
+    ended: "Sequence[Ended[T]]", answer: Callable[[T], Answer], *, is_done: bool
 ) -> Answer:
-    """Answer for all; the document of a single domain has its own keys too."""
+    """Answer for all as `answer` does for one; with a single domain that answer's keys come too."""
     from vmsnap.engine.side_by_side import exit_code
 
     results: list[JsonObject] = []
@@ -104,8 +100,9 @@ def answer_of(
     problems = []
     for item in ended:
         if item.error is None and item.result is not None:
-            results.append({**document(item.result), "error": None})
-            blocks += shown(item.result)
+            one = answer(item.result)
+            results.append({**(one.data or {}), "error": None})
+            blocks += one.blocks
         elif item.error is not None:
             problem = Problem.of(item.error)
             if item.domain not in problem.message:
@@ -113,9 +110,13 @@ def answer_of(
             problems.append(problem)
             results.append({"domain": item.domain, "error": problem.code})
     alone = results[0] if len(results) == 1 and not problems else {}
-    groups = [group for found in results for group in _list(found.get("groups"))]
+    made = {
+        key: [item for found in results for item in _list(found.get(key))]
+        for key in ("groups", "backups")
+        if any(key in found for found in results) or not results
+    }
     return Answer(
-        {**alone, "groups": groups, "results": list(results)},
+        {**alone, **made, "results": list(results)},
         tuple(blocks),
         changed=is_done and len(problems) < len(ended),
         exit_code=exit_code(ended),

@@ -111,7 +111,11 @@ def create(
         lambda ports, domain: create_group(ports, domain, request),
         dry_run=dry_run,
     )
-    return answer_of(ended, created, documents.created, is_done=not dry_run)
+    return answer_of(
+        ended,
+        lambda result: Answer(documents.created(result), created(result)),
+        is_done=not dry_run,
+    )
 
 
 @app.command("list", epilog=epilog("vmsnap snapshot list web1", statuses=(11, 20, 22)))

@@ -1,8 +1,9 @@
 """The verbs on backups of host files: create, list, show, verify, delete."""
 
+import itertools
 from dataclasses import dataclass, replace
 
-from vmsnap.engine.capture import Captured, capture, witnesses_of
+from vmsnap.engine.capture import Captured, capture_present, witnesses_of
 from vmsnap.engine.changing import changing, preview_operation, require_changeable
 from vmsnap.engine.find import find_domain_id, find_known_domain, pick_resource
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
@@ -13,17 +14,22 @@ from vmsnap.engine.requests import CreateRequest
 from vmsnap.engine.results import BackupResult, BackupView, VerifyResult
 from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.errors import ContentError, NameTakenError, StateError
+from vmsnap.errors import ContentError, HostFileChangedError, NameTakenError, StateError
 from vmsnap.model import (
     Capture,
     CatalogChange,
     Domain,
     DomainRecord,
+    DomainState,
     Operation,
+    OperationId,
     Resource,
     ResourceKind,
 )
 from vmsnap.ports import Ports
+
+ATTEMPTS = 8
+"""How often the host files of a running guest are read until they keep still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,10 @@ class _Plan:
 
 
 def create_backup(ports: Ports, domain: str, request: CreateRequest) -> BackupResult:
-    """Keep the host files of a domain that is shut off, and no disks.
+    """Keep the host files of a domain, shut off or running, and no disks.
 
-    A taken name is refused; `replace` replaces a standalone backup of that name in one transaction.
+    They are read again when they moved meanwhile, some times. A taken name is refused; `replace`
+    replaces a standalone backup of that name in one transaction.
     """
     if request.name is not None:
         check_name(request.name)
@@ -47,9 +54,21 @@ def create_backup(ports: Ports, domain: str, request: CreateRequest) -> BackupRe
         plan = _plan(ports, preview_operation(ports, domain_id, verb), request)
         return _created(plan, None)
     with changing(ports, domain_id, verb, subject=request.name or "") as operation:
+        return _create(ports, operation, request)
+
+
+def _create(ports: Ports, operation: Operation, request: CreateRequest) -> BackupResult:
+    for attempt in itertools.count(1):
         plan = _plan(ports, operation, request)
         ports.reporter.step(f"keeping the host files of domain '{plan.domain.name}'")
-        return _created(plan, _execute(ports, operation, plan, request))
+        try:
+            return _created(plan, _execute(ports, operation, plan, request))
+        except HostFileChangedError:
+            if attempt == ATTEMPTS or plan.domain.state is DomainState.SHUT_OFF:
+                raise
+        # The id of what was taken back is spent: it never commits.
+        operation = replace(operation, id=OperationId(ports.clock.new_id()))
+    raise AssertionError
 
 
 def list_backups(
@@ -103,8 +122,8 @@ def delete_backup(ports: Ports, domain: str, backup: str, *, dry_run: bool) -> B
 def _plan(ports: Ports, operation: Operation, request: CreateRequest) -> _Plan:
     domain = ports.hypervisor.domain(operation.domain_id)
     name, replaced = _name(ports, operation, request)
-    require_changeable(domain, "a backup of its host files can only be created")
-    return _Plan(domain, name, replaced, capture(ports, domain.definition, request.without))
+    require_changeable(domain, "a backup of its host files can only be created", may_run=True)
+    return _Plan(domain, name, replaced, capture_present(ports, domain, request.without))
 
 
 def _name(
@@ -144,7 +163,7 @@ def _execute(ports: Ports, operation: Operation, plan: _Plan, request: CreateReq
     )
     steps: list[Step] = [
         Reserve(),
-        ConfirmUnchanged(witnesses_of(plan.captured), ()),
+        ConfirmUnchanged(witnesses_of(plan.captured), (), may_run=True),
         Commit(change),
         Finish(),
     ]

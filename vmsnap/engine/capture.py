@@ -14,6 +14,7 @@ from vmsnap.model import (
     Capture,
     Definition,
     Digest,
+    Domain,
     HostFileType,
     ResourceId,
     TpmDefinition,
@@ -75,6 +76,26 @@ def capture(
     return tuple(
         _capture(ports, definition, type_, is_skipped=type_ in without) for type_ in HostFileType
     )
+
+
+def capture_present(
+    ports: Ports, domain: Domain, without: frozenset[HostFileType] = frozenset()
+) -> tuple[Captured, ...]:
+    """Read all host files that a domain uses now, whether it runs or not.
+
+    Raises UnsupportedError, too, where it runs with another file than a start would use: what is
+    kept has to fit the definition that it comes back to.
+    """
+    for type_ in HostFileType:
+        used, defined = (
+            host_file_spec(definition, type_) for definition in (domain.current, domain.definition)
+        )
+        if used != defined and type_ not in without:
+            message = (
+                f"domain '{domain.name}' runs with another {type_.value} than its definition names"
+            )
+            raise UnsupportedError(message, hint=f"--without {type_.value} goes on without it")
+    return capture(ports, domain.current, without)
 
 
 def backups_of(

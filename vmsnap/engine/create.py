@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vmsnap.engine.assess import AssessedDisk, assess_disks
-from vmsnap.engine.capture import Captured, capture, host_file_spec
+from vmsnap.engine.capture import Captured, capture_present
 from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
 from vmsnap.engine.disks import (
     Frozen,
@@ -44,7 +44,6 @@ from vmsnap.model import (
     DomainRecord,
     DomainState,
     GroupKind,
-    HostFileType,
     HostId,
     Layer,
     LeftOutDisk,
@@ -132,7 +131,7 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     folder = require_overlay_folder(ports, request.overlay_dir) if request.overlay_dir else None
     overlays = tuple(overlay_on(ports, item.layer, folder) for item in frozen)
     require_space(ports.images, [layer.path.parent for layer in overlays])
-    captured = capture(ports, domain.current, request.without)
+    captured = capture_present(ports, domain, request.without)
     record = ports.catalog.record(host_id, domain_id)
     group = GroupPlan(
         name=name,
@@ -206,12 +205,6 @@ def _require_as_defined(domain: Domain, taken: Sequence[AssessedDisk]) -> None:
                 " not what its definition names for the next start"
             )
             raise UnsupportedError(message, hint=f"--exclude {target} goes on without it")
-    for type_ in HostFileType:
-        if host_file_spec(domain.live, type_) != host_file_spec(domain.definition, type_):
-            message = (
-                f"domain '{domain.name}' runs with another {type_.value} than its definition names"
-            )
-            raise UnsupportedError(message, hint=f"--without {type_.value} goes on without it")
 
 
 def _freezing(domain: Domain, request: CreateRequest) -> tuple[bool, tuple[str, ...]]:
