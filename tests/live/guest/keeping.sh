@@ -29,8 +29,13 @@ write_all() {
     for disk in $(disks); do fill "$disk" "$1" || return 1; done
 }
 
+forget() { # tpm2-tools 5.8 say that they have cleared the TPM, and have not
+    tpm2 evictcontrol -Q -C o -c $handle 2>/dev/null
+    tpm2 clear -Q -c l
+}
+
 destroy_all() {
-    ! has_tpm || tpm2 clear -Q -c l || return 1
+    ! has_tpm || forget || return 1
     ! has_efi || overwrite_variable destroyed || return 1
     for disk in $(disks); do fill "$disk" destroyed || return 1; done
 }
