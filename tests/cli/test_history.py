@@ -73,6 +73,32 @@ def test_a_domain_that_is_gone_keeps_its_history(vmsnap, host):
     assert vmsnap("history", "nobody", "--json", status=11).code == "domain_not_found"
 
 
+def test_what_was_left_says_what_settles_it(vmsnap, host, monkeypatch):
+    from vmsnap.errors import ImageError
+    from vmsnap.host.images import QemuImages
+
+    make = QemuImages.create_overlay
+
+    def fail(*_arguments):
+        raise ImageError("no")
+
+    def make_and_fail(*arguments):
+        make(*arguments)
+        fail()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QemuImages, "create_overlay", make_and_fail)
+        patch.setattr(QemuImages, "remove_overlay", fail)
+        vmsnap("snapshot", "create", NAME, "--name", "monday", status=30)
+    out = vmsnap("history").out
+    assert "left: left_changed" in out
+    assert out.endswith("vmsnap recover  settles what was left\n")
+    vmsnap("recover")
+    out = vmsnap("history").out
+    assert "undone by recover" in out
+    assert "settles" not in out
+
+
 @pytest.mark.usefixtures("reverted")
 def test_hosts_are_shown_when_others_are_asked_for(vmsnap):
     assert vmsnap("history", "--all-hosts").out.splitlines()[0].endswith("HOST")

@@ -1,6 +1,7 @@
 """What is recorded of operations when they end, and what is told of them."""
 
 import dataclasses
+import itertools
 
 import pytest
 from fakes.failing import Failing, raising
@@ -203,6 +204,36 @@ def test_what_a_kill_left_is_recorded_when_it_is_finished(world, monkeypatch):
     recover_all(world.ports, dry_run=False)
     (entry,) = world.ports.catalog.history()
     assert (entry.outcome, entry.is_recovered) == (Outcome.DONE, True)
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["unrecorded", "recorded"])
+def test_a_kill_at_any_step_ends_as_one_entry_that_tells_the_truth(world, monkeypatch, is_after):
+    """H44: whatever recover finds, it records it once."""
+    for step in itertools.count():
+        name = f"group-{step}"
+        seen = failing(world, "journals", "append", KilledError(), skip=step, is_after=is_after)
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "_settle_after", _die)
+            patch.setattr("vmsnap.engine.changing.record_failure", lambda *_: None)
+            try:
+                seen.create(name)
+            except KilledError:
+                recover_all(world.ports, dry_run=False)
+                recover_all(world.ports, dry_run=False)
+                is_done = False
+            else:
+                is_done = True
+        entries = [
+            entry for entry in world.ports.catalog.history() if entry.operation.subject == name
+        ]
+        is_there = name in {group.name for group in world.ports.catalog.groups()}
+        expected = Outcome.DONE if is_there else Outcome.UNDONE
+        assert [(entry.outcome, entry.is_recovered) for entry in entries] == [
+            (expected, not is_done)
+        ]
+        if is_done:
+            break
+    assert step > 4
 
 
 def test_the_next_verb_records_what_it_recovered_before_itself(world, monkeypatch):

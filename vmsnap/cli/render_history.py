@@ -24,7 +24,7 @@ _COLUMNS = (
 def history_table(
     found: "HistoryList", *, of_one: bool = False, with_hosts: bool = False
 ) -> tuple[Block, ...]:
-    """List operations, one per row, and below them how the last of a domain are taken back.
+    """List operations, one per row, and below them how some are taken back or settled.
 
     `of_one` says that all are of one domain, which was named.
     """
@@ -35,7 +35,9 @@ def history_table(
     columns = (started, domain, *others, *([Column("HOST", "dim")] if with_hosts else []))
     rows = tuple(_row(line, with_hosts=with_hosts) for line in found.lines)
     undo = tuple(Line(_undo(line), "green") for line in found.lines if line.undo is not None)
-    return (Table(columns, rows), *undo)
+    is_left = any(line.entry.outcome.value == "left" for line in found.lines)
+    recover = (Line("vmsnap recover  settles what was left", "yellow"),) if is_left else ()
+    return (Table(columns, rows), *undo, *recover)
 
 
 def _row(line: "HistoryLine", *, with_hosts: bool) -> tuple[str, ...]:
