@@ -10,6 +10,7 @@ PACKAGE = TESTS.parent / "vmsnap"
 OTHER_FOLDERS = {"contracts", "fakes", "live", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
+    "engine/test_block_devices.py",
     "engine/test_foreign_hands.py",
     "engine/test_interruptions.py",
 }
@@ -31,7 +32,9 @@ def test_every_folder_is_a_room_of_the_package_or_a_known_other():
 def test_a_test_file_is_named_after_a_module_of_its_room(path):
     if len(path.parts) == 1 or str(path) in OF_SEVERAL_MODULES:
         return
-    modules = {module.stem for module in (PACKAGE / path.parent).glob("*.py")}
+    room = PACKAGE / path.parent
+    modules = {module.stem for module in room.glob("*.py")}
+    modules |= {inner.parent.name for inner in room.glob("*/__init__.py")}
     words = path.stem.removeprefix("test_").split("_")
     assert modules & {"_".join(words[:count]) for count in range(1, len(words) + 1)}
 

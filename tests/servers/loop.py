@@ -38,6 +38,11 @@ def detach(device: Path) -> None:
     _run("losetup", "--detach", str(device))
 
 
+def grow(device: Path) -> None:
+    """Let a loop device be as large as its file has become."""
+    _run("losetup", "--set-capacity", str(device))
+
+
 def _run(*command: str) -> str:
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
     return done.stdout.strip()
