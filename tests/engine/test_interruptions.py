@@ -3,7 +3,9 @@
 The run ends with an error, right after a step took effect: before the journal says so, or after.
 """
 
+import copy
 import shutil
+import subprocess
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,6 +30,7 @@ from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import LeftChangedError, VmsnapError
 from vmsnap.host.journal_files import FolderJournals
+from vmsnap.model import DomainState
 from vmsnap.store.opening import open_catalog
 
 
@@ -81,6 +84,16 @@ def two_groups(world):
     world.fill(3)
 
 
+def running(world):
+    """It runs, with an agent; libvirt's merges are real ones."""
+    two_groups(world)
+    world.hypervisor.on_merge = lambda order: subprocess.run(
+        ["qemu-img", "commit", "-q", "-d", "-f", "qcow2", order.top], check=True
+    )
+    world.hypervisor.machines[world.uuid].agent = "connected"
+    world.hypervisor.start(world.uuid)
+
+
 def reverted(world):
     two_groups(world)
     revert_group(world.ports, world.name, "monday", RevertRequest())
@@ -122,6 +135,11 @@ VERBS = MappingProxyType(
     {
         "create": (lambda world: None, lambda world: world.create("wednesday")),
         "create again": (two_groups, lambda world: world.create("wednesday")),
+        "create while it runs": (running, lambda world: world.create("wednesday")),
+        "create with the guest standing still": (
+            running,
+            lambda world: world.create("wednesday", suspend=True, quiesce=True),
+        ),
         "revert": (
             two_groups,
             lambda world: revert_group(world.ports, world.name, "monday", RevertRequest()),
@@ -215,6 +233,9 @@ def essence(world):
         ],
         [names.get(record.current_id) for record in records],
         world.ports.hypervisor.domain(world.uuid).definition.is_fenced,
+        # H29, H30: what ran runs on, with its file systems thawed.
+        world.ports.hypervisor.domain(world.uuid).state,
+        world.hypervisor.machines[world.uuid].is_frozen,
     )
 
 
@@ -273,6 +294,8 @@ def _sweep(world, verb, is_written, error):
 
 def _try_to_start(world, machines):
     """H55: what autostart would do after a power cut."""
+    if world.hypervisor.domain(world.uuid).state is not DomainState.SHUT_OFF:
+        return
     try:
         world.hypervisor.start(world.uuid)
     except VmsnapError as error:
@@ -297,14 +320,14 @@ class _Saved:
     def __init__(self, world):
         self.world = world
         self.copy = world.folder.parent / "saved"
-        self.xml = world.hypervisor.machines[world.uuid].xml
+        self.machine = copy.deepcopy(world.hypervisor.machines[world.uuid])
         shutil.copytree(world.folder, self.copy, symlinks=True)
 
     def put_back(self):
         self.world.ports.catalog.close()
         shutil.rmtree(self.world.folder)
         shutil.copytree(self.copy, self.world.folder, symlinks=True)
-        self.world.hypervisor.machines[self.world.uuid].xml = self.xml
+        self.world.hypervisor.machines[self.world.uuid] = copy.deepcopy(self.machine)
         url = f"sqlite:///{self.world.folder / 'state' / 'vmsnap.db'}"
         self.world = self.world.with_ports(catalog=open_catalog(url, create=True))
         return self.world
