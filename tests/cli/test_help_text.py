@@ -24,7 +24,8 @@ def test_all_verbs_are_there():
         "vm list", "vm show", "snapshot create", "snapshot list",
         "group list", "group show", "group tree", "group check", "group diff", "group revert",
         "group delete", "backup create", "backup list", "backup show", "backup verify",
-        "backup restore", "backup delete", "history", "undo", "recover", "db status", "db upgrade",
+        "backup restore", "backup delete", "backup clone", "history", "undo", "recover",
+        "db status", "db upgrade",
     }  # fmt: skip
 
 

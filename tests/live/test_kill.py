@@ -20,14 +20,19 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture(scope="module")
 def pristine() -> Iterator[Saved]:
-    """A machine with host files and patterns on its disks, without groups."""
+    """A machine with host files and patterns on its disks, without groups; and another one."""
     machine = Machine(Hardware(disks=("qcow2", "raw"), disk_mib=4))
+    source = Machine(Hardware(disks=()))
     world = World(machine)
+    world.source = source.name
     try:
         machine.create()
         world.make_variants()
+        source.create()
+        source.make_host_files()
         yield world.save("pristine")
     finally:
+        source.remove()
         machine.remove()
         world.remove()
 
@@ -67,6 +72,8 @@ VERBS = MappingProxyType(
         "create": (one_group, ("snapshot", "create", "NAME", "--name", "wednesday")),
         "revert": (two_groups, ("group", "revert", "NAME", "monday")),
         "restore": (one_group, ("backup", "restore", "NAME", "monday")),
+        "clone": (one_group, ("backup", "clone", "SOURCE", "NAME")),
+        "clone with the TPM": (one_group, ("backup", "clone", "SOURCE", "NAME", "--tpm", "keep")),
         "undo": (reverted, ("undo", "NAME")),
         "commit": (two_groups, ("group", "delete", "NAME", "monday", "--yes")),
         "pull": (much_since, ("group", "delete", "NAME", "tuesday", "--yes")),
@@ -94,7 +101,8 @@ class Sweep:
         prepare, words = VERBS[verb]
         prepare(world, run)
         self.world, self.run = world, run
-        self.words = tuple(world.name if word == "NAME" else word for word in words)
+        names = {"NAME": world.name, "SOURCE": world.source}
+        self.words = tuple(names.get(word, word) for word in words)
         self.start = world.save(f"start of {verb}")
         self.before = world.seen()
         assert world.leftovers() == []

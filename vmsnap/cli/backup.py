@@ -33,7 +33,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Keep and bring back NVRAM and TPM state alone, without disks.",
 )
-backup_clone.register(app)
 
 
 @app.command(
@@ -221,6 +220,9 @@ def delete(
         _ask(session, plan, f"backup '{plan.name}' will be gone:", "Delete?")
     ports = session.ports() if dry_run else session.changing_ports(context)
     return _answer(delete_backup(ports, domain, backup, dry_run=dry_run), "deleted", "delete")
+
+
+backup_clone.register(app)
 
 
 def _ask(session: Session, plan: "BackupResult", loss: str, question: str) -> None:

@@ -51,6 +51,8 @@ class World:
         self.folder.mkdir(mode=0o700)
         self.database = self.folder / "database" / "vmsnap.db"
         self.database.parent.mkdir()
+        self.source = ""
+        """The name of another machine, for verbs on two."""
         self._domain: Any = None
         self._variants: list[Path] = []
         self._contents: dict[Any, str] = {}
