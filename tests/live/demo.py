@@ -70,6 +70,15 @@ def boot(machine: Machine, *orders: str) -> Mapping[str, str]:
     return found
 
 
+def tell(machine: Machine, *orders: str) -> Mapping[str, str]:
+    """Have the running guest carry out orders, and show what it found."""
+    found = machine.tell(*orders)
+    for key, value in found.items():
+        show(f"    {LABELS[key]:28} {'gone' if value == '-' else value}")
+    show("")
+    return found
+
+
 def groups() -> list[str]:
     """Return the names of all groups, oldest first."""
     command = ("vmsnap", "group", "list", NAME, "--json")
@@ -80,7 +89,7 @@ def groups() -> list[str]:
 @contextlib.contextmanager
 def throw_away_machine() -> Iterator[Machine]:
     """Make the machine, and remove it on every path."""
-    machine = Machine(Hardware(boots_guest=True), name=NAME)
+    machine = Machine(Hardware(boots_guest=True, agent=True), name=NAME)
     try:
         machine.create()
         yield machine
@@ -97,26 +106,29 @@ def play(machine: Machine) -> None:
     say("""Its guest is a small Linux. It seals a secret in the TPM, as BitLocker or LUKS do with
         the key of a disk; sets a variable in the firmware's NVRAM, where boot entries and Secure
         Boot keys are; and writes to both disks.""")
-    boot(machine, "write monday", "read")
+    show(f"# virsh start {NAME}", bold=True)
+    machine.boot_and_stay("mount", "agent", "write monday")
+    tell(machine, "read")
 
-    title("Monday: take a snapshot")
+    title("Monday: take a snapshot while it runs")
     say("""One command keeps disks, NVRAM, TPM state and definition, all of the same instant: a
-        group.""")
-    run("vmsnap", "snapshot", "create", NAME, "--name", "monday", "--description", "all is well")
+        group. The guest runs on; its file systems are frozen for the moment by its agent.""")
+    run("vmsnap", "snapshot", "create", NAME, "--name", "monday", "--quiesce")
     run("vmsnap", "group", "list", NAME)
     run("vmsnap", "group", "show", NAME, "monday")
 
     title("Friday: the guest destroys everything")
     say("It clears its TPM, overwrites the variable and both disks.")
-    if "monday" in boot(machine, "destroy", "read").values():
+    if "monday" in tell(machine, "destroy", "read").values():
         raise DemoError("the guest did not destroy what it should")
     say("""A snapshot of the disks alone would not help: with Monday's disks and Friday's TPM,
         whatever the secret unlocked stays locked.""")
 
     title("Back to Monday")
     say("Can it be reverted? This looks at every image and every kept byte.")
-    run("vmsnap", "group", "check", NAME)
-    run("vmsnap", "group", "revert", NAME, "monday")
+    run("vmsnap", "group", "check", NAME, "--intact")
+    say("Going back needs the machine shut off, so it is asked to shut down first.")
+    run("vmsnap", "group", "revert", NAME, "monday", "--shutdown")
     if boot(machine, "read") != MONDAY:
         raise DemoError("not everything is back")
     say("Everything is back: the secret, the variable and both disks.")
@@ -130,6 +142,7 @@ def play(machine: Machine) -> None:
     run("virsh", "domblklist", NAME)
     run("vmsnap", "group", "delete", NAME, *groups(), "--yes")
     run("virsh", "domblklist", NAME)
+    run("vmsnap", "history", NAME)
     if machine.disks != machine.originals:
         raise DemoError("the machine is not on its original files")
     if boot(machine, "read") != MONDAY:
