@@ -202,8 +202,11 @@ def ask_delete(
     verb, names = ("group delete", groups) if groups else ("snapshot delete", request.singles)
     require_terminal(pasteable(verb, domain, *names, options=(*flags, "--yes")))
     plan = delete_groups(session.ports(), domain, groups, replace(request, dry_run=True))
+    what = f"points of domain '{plan.domain_name}' and their backups"
+    if not groups:
+        what = f"snapshots of domain '{plan.domain_name}'"
     losses = [
-        f"these points of domain '{plan.domain_name}' and their backups will be gone:",
+        f"these {what} will be gone:",
         *(f"  {name}" for name in plan.groups),
         *(f"  {text}" for text in plan.changes),
     ]
@@ -218,7 +221,7 @@ def _split(names: "Iterable[str]") -> tuple[tuple[str, ...], tuple[str, ...]]:
     names = tuple(names)
     return (
         tuple(name for name in names if "/" not in name),
-        tuple(name for name in names if "/" in name),
+        tuple(sorted(name for name in names if "/" in name)),
     )
 
 
