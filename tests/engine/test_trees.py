@@ -9,7 +9,6 @@ import subprocess
 import pytest
 from engine.treebed.bed import Bed
 from engine.treebed.dice import Dice
-from engine.treebed.inspection import inspect_with_qemu
 from engine.treebed.trap import Trap
 
 STEPS = 13
@@ -53,26 +52,12 @@ def test_random_sequences_keep_every_group_and_the_machine(world, monkeypatch, s
     template = put_on_template(world, seed) if seed % 3 == 0 else None
     bed = Bed(world, monkeypatch, template)
     try:
-        Dice(bed, seed).play(STEPS)
-        finish(bed)
+        # A quarter of the sequences never runs; of all steps, half are done on a running machine.
+        Dice(bed, seed, may_run=seed % 4 != 0).play(STEPS)
+        bed.finish()
     except BaseException as error:
         error.add_note("\n".join([f"--tree-seed {seed}, the script:", *bed.script]))
         raise
-
-
-def finish(bed):
-    """Ask QEMU, then delete all groups: the machine is on its original files where sizes allow."""
-    inspect_with_qemu(bed)
-    if bed.model.groups:
-        bed.delete(*bed.model.groups)
-    assert bed.model.groups == {}
-    for target, path in bed.world.disks.items():
-        if target in bed.moved or bed.disk(target).path == path:
-            continue
-        assert target in bed.unfit, f"{path} is not used any more"
-        is_named = any(f"'{path}' stays" in line for line in bed.said)
-        assert is_named or not bed.is_said
-    inspect_with_qemu(bed)
 
 
 # --- the nasty ones, on purpose ---------------------------------------------------------------
@@ -90,7 +75,7 @@ def test_a_disk_shrunk_and_grown_with_a_group_between_keeps_zeros(bed):
     bed.create("large")
     bed.delete("small")
     bed.delete("before")
-    finish(bed)
+    bed.finish()
 
 
 @pytest.mark.parametrize("size", [899 * KIB, 960 * KIB])
@@ -103,7 +88,7 @@ def test_what_lay_behind_the_end_of_a_shrunk_image_stays_hidden(bed, size):
     for target in ("vda", "vdb"):
         bed.resize(target, 1024 * KIB)
     bed.delete("small")
-    finish(bed)
+    bed.finish()
 
 
 @pytest.mark.parametrize("sizes", [(512, 768, 1024), (1024, 768, 512), (768, 1024, 512)])
@@ -118,7 +103,7 @@ def test_middle_layers_of_other_sizes_are_merged_in_either_direction(bed, sizes,
     bed.resize("vda", 1024 * KIB)
     bed.resize("vdb", 640 * KIB)
     bed.delete(*ends)
-    finish(bed)
+    bed.finish()
 
 
 def branches(bed):
@@ -149,7 +134,7 @@ def test_a_layer_under_branches_stays_until_one_is_left(bed, ends):
     bed.delete(*ends)
     for name in [name for name in bed.model.groups if name.startswith("branch")]:
         bed.revert(name)
-    finish(bed)
+    bed.finish()
 
 
 def test_children_go_along_over_all_branches(bed):
@@ -161,7 +146,7 @@ def test_children_go_along_over_all_branches(bed):
     assert "leaf" not in bed.model.groups
     bed.delete("root", children=True)
     assert bed.model.groups == {}
-    finish(bed)
+    bed.finish()
 
 
 def test_an_undo_can_be_undone_again_and_again(bed):
@@ -174,7 +159,7 @@ def test_an_undo_can_be_undone_again_and_again(bed):
         bed.write("vdb", ("P", value * 64 * KIB, 64 * KIB, value + 1))
         bed.undo()
     assert len(bed.model.groups) == 2
-    finish(bed)
+    bed.finish()
 
 
 def test_a_safety_group_can_be_reverted_to_and_deleted(bed):
@@ -191,7 +176,7 @@ def test_a_safety_group_can_be_reverted_to_and_deleted(bed):
     bed.revert(first, keep=True)
     bed.undo()
     bed.delete(first)
-    finish(bed)
+    bed.finish()
 
 
 def test_the_current_group_can_be_deleted(bed):
@@ -205,7 +190,7 @@ def test_the_current_group_can_be_deleted(bed):
     assert {path for _, path in bed.world.disks.items()} == {
         bed.disk(target).path for target in bed.model.disks
     }
-    finish(bed)
+    bed.finish()
 
 
 def test_a_detached_disk_keeps_its_bytes_until_it_is_attached_again(bed):
@@ -220,7 +205,7 @@ def test_a_detached_disk_keeps_its_bytes_until_it_is_attached_again(bed):
     bed.delete("two")
     while bed.model.disks.keys() != {"vda", "vdb"}:
         bed.attach(0)
-    finish(bed)
+    bed.finish()
 
 
 def test_what_a_detached_disk_stands_on_is_merged_into_its_file(bed):
@@ -230,7 +215,7 @@ def test_what_a_detached_disk_stands_on_is_merged_into_its_file(bed):
     bed.detach("vdb")
     bed.delete("one")
     bed.attach(0)
-    finish(bed)
+    bed.finish()
 
 
 def test_undo_keeps_what_it_cannot_bring_back_when_a_disk_was_detached_since(bed):
@@ -243,7 +228,7 @@ def test_undo_keeps_what_it_cannot_bring_back_when_a_disk_was_detached_since(bed
     bed.undo()
     assert "vda" in bed.model.groups[kept].disks
     bed.revert(kept)
-    finish(bed)
+    bed.finish()
 
 
 # --- deletes that end early, and then again -----------------------------------------------------
@@ -255,7 +240,7 @@ def test_an_unlink_that_takes_effect_and_fails_leaves_no_row(bed):
     bed.write("vda", FULL)
     bed.delete("one", trap=Trap(1, "error", True, method="images.remove_overlay"))
     assert bed.model.groups == {}
-    finish(bed)
+    bed.finish()
 
 
 @pytest.mark.parametrize("is_pulled", [False, True])
@@ -263,7 +248,7 @@ def test_an_unlink_that_fails_is_left_to_the_next_delete(bed, is_pulled):
     """H44: the row that is left names a file that is there."""
     lone_layer_under_branches(bed, is_pulled=is_pulled)
     bed.delete("one", trap=Trap(1, "error", False, method="images.remove_overlay"))
-    finish(bed)
+    bed.finish()
 
 
 def lone_layer_under_branches(bed, *, is_pulled):
@@ -309,4 +294,4 @@ def test_what_a_killed_merge_wrote_is_known_when_recover_fails(
     if "one" in bed.model.groups:
         bed.delete("one")
     assert bed.branched == {"vda", "vdb"}
-    finish(bed)
+    bed.finish()

@@ -1,6 +1,7 @@
 """One machine on real images and its model, taken through the same steps and compared after each.
 
 Every step is a method that writes itself down, so that a failure prints a script to play again.
+The machine runs or is off: the steps between `start` and `stop` are done on a running one.
 """
 
 import subprocess
@@ -9,33 +10,36 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine.treebed.inspection import inspect
+from engine.treebed.inspection import inspect, inspect_with_qemu
 from engine.treebed.model import Firmware, Model
 from engine.treebed.qcow2 import read_image
-from engine.treebed.trap import EndedError, QuickQemuImg, Trap, trapped
+from engine.treebed.runs import Runs
+from engine.treebed.trap import Trap
 from lxml import etree
 
+from vmsnap.engine.create import create_group
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.recover import recover_all
-from vmsnap.engine.requests import DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.requests import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
-from vmsnap.errors import LeftChangedError, NotAvailableError, UndoRefusedError, VmsnapError
+from vmsnap.errors import (
+    DomainRunningError,
+    NotAvailableError,
+    UndoRefusedError,
+    VmsnapError,
+)
+from vmsnap.model import DiskDefinition
 from vmsnap.ports import Ports
 
 CLUSTER = 64 * 1024
 
 
-class Bed:
+class Bed(Runs):
     """The machine of `world`, its model, and the script of what was done to them."""
 
     def __init__(self, world, monkeypatch: pytest.MonkeyPatch, template: Path | None = None):
-        self.world, self.monkeypatch = world, monkeypatch
-        self.qemu = QuickQemuImg(world.ports.images._qemu)
-        world.ports.images._qemu = self.qemu
-        # No power is cut here, and waiting for the disk is a tenth of the time.
-        monkeypatch.setattr("os.fsync", lambda descriptor: None)
-        self.script: list[str] = []
+        super().__init__(world, monkeypatch)
         self.templates = {template: template.read_bytes()} if template else {}
         self.originals = frozenset(world.disks.values())
         self.said: list[str] = []
@@ -50,13 +54,12 @@ class Bed:
         self.branched: set[str] = set()
         self.deletes = 0
         disks = {target: self.read(target) for target in world.disks}
-        self.model = Model(disks, Firmware(*self.firmware_files(), memory=self.memory()))
+        self.model: Model = Model(disks, Firmware(*self.firmware_files(), memory=self.memory()))
 
     # --- what is asked ------------------------------------------------------------------------
 
     def disk(self, target: str):
-        disks = self.world.hypervisor.domain(self.world.uuid).definition.disks
-        return next(disk for disk in disks if disk.target == target)
+        return next(disk for disk in self.domain.current.disks if disk.target == target)
 
     def read(self, target: str) -> bytes:
         disk = self.disk(target)
@@ -69,12 +72,6 @@ class Bed:
         xml = self.world.hypervisor.machines[self.world.uuid].xml
         return int(etree.fromstring(xml).findtext("memory"))
 
-    def groups(self):
-        return self.world.ports.catalog.groups()
-
-    def layers(self):
-        return self.world.ports.catalog.layers(self.world.hypervisor.host, self.world.uuid)
-
     # --- what the guest does ------------------------------------------------------------------
 
     def write(self, target: str, *spans: tuple[str, int, int, int]) -> None:
@@ -84,12 +81,11 @@ class Bed:
         commands = []
         for how, offset, length, value in spans:
             option = f"-P {value}" if how == "P" else f"-{how}" if how == "z" else "-z -u"
-            commands += ["-c", f"write -q {option} {offset} {length}"]
+            commands.append(f"write {option} {offset} {length}")
             data[offset : offset + length] = bytes([value if how == "P" else 0]) * length
-        argv = ["qemu-io", "-f", disk.format, *commands, str(disk.path)]
-        subprocess.run(argv, check=True, capture_output=True)
+        self._write(disk, commands)
         self.model.disks[target] = bytes(data)
-        inspect(self)
+        self.inspect()
 
     def touch_firmware(self, value: int) -> None:
         self._note("touch_firmware", value)
@@ -97,16 +93,25 @@ class Bed:
         self.model.firmware = replace(
             self.model.firmware, nvram=bytes([value]) * 4096, tpm=bytes([value]) * 100
         )
-        inspect(self)
+        self.inspect()
 
     # --- what an administrator does -------------------------------------------------------------
+
+    def start(self, *, is_paused: bool = True) -> None:
+        self._note("start", is_paused=is_paused)
+        self.world.hypervisor.start(self.world.uuid)
+        if is_paused:
+            self.world.hypervisor.suspend(self.world.uuid)
+
+    def stop(self) -> None:
+        self._note("stop")
+        self.world.hypervisor.stop(self.world.uuid)
 
     def resize(self, target: str, size: int) -> None:
         """Resize the active image; what QEMU gives in the part that is new is taken as it is."""
         self._note("resize", target, size)
         disk, before = self.disk(target), self.model.disks[target]
-        argv = ["qemu-img", "resize", "-q", "--shrink", "-f", disk.format, disk.path, size]
-        subprocess.run(list(map(str, argv)), check=True, capture_output=True)
+        self._resize(disk, size)
         is_odd = size % CLUSTER != 0 and self.world.disks[target].suffix == ".qcow2"
         if size < len(before) or is_odd:
             self.unfit.add(target)
@@ -114,7 +119,7 @@ class Bed:
         assert len(after) == size
         assert after[: len(before)] == before[:size]
         self.model.disks[target] = after
-        inspect(self)
+        self.inspect()
 
     def edit_memory(self, memory: int) -> None:
         self._note("edit_memory", memory)
@@ -122,7 +127,7 @@ class Bed:
         root.find("memory").text = str(memory)
         self._redefine(root)
         self.model.firmware = replace(self.model.firmware, memory=memory)
-        inspect(self)
+        self.inspect()
 
     def detach(self, target: str) -> None:
         self._note("detach", target)
@@ -133,7 +138,7 @@ class Bed:
         self._redefine(root)
         self.moved.add(target)
         self.model.orphans[path] = (target, self.model.disks.pop(target))
-        inspect(self)
+        self.inspect()
 
     def attach(self, number: int) -> None:
         """Attach an orphan again, counted as the model has them."""
@@ -155,7 +160,7 @@ class Bed:
         del self.model.orphans[path]
         self.model.disks[target] = data
         self.model.disks = dict(sorted(self.model.disks.items()))
-        inspect(self)
+        self.inspect()
 
     # --- the verbs ------------------------------------------------------------------------------
 
@@ -163,49 +168,54 @@ class Bed:
         self._note("create", name, exclude=exclude, trap=trap)
 
         def do(ports: Ports):
-            world = replace(self.world, ports=ports)
-            world.create(name, exclude=tuple(exclude))
+            create_group(ports, self.world.name, CreateRequest(name=name, exclude=tuple(exclude)))
 
-        if self._attempt(do, trap):
+        if self.attempt(do, trap):
             self.model.create(name, exclude)
-        inspect(self)
+        self.inspect()
 
     def revert(
         self, name: str, *, safety: bool = True, keep: bool = False, trap: Trap | None = None
     ) -> None:
         self._note("revert", name, safety=safety, keep=keep, trap=trap)
         options = {"with_safety": safety, "keep_definition": keep}
+        if self.is_running:
+            self._refused(DomainRunningError, self._revert(name, **options))
+            return
         if self.model.groups[name].is_deleting:
             self._refused(NotAvailableError, self._revert(name, allow_disk_changes=True, **options))
             return
         if self.model.is_changed_since(name):
             self._refused(NotAvailableError, self._revert(name, **options))
         allow = self.model.is_changed_since(name) or bool(self.moved)
-        if self._attempt(self._revert(name, allow_disk_changes=allow, **options), trap):
+        if self.attempt(self._revert(name, allow_disk_changes=allow, **options), trap):
             if not safety:
                 self.loose |= self.model.attached
             kept = self._new_name() if safety else None
             self.model.go_back(name, keep=keep, safety=kept, ends=False)
-        inspect(self)
+        self.inspect()
 
     def undo(self, *, force: bool = False, trap: Trap | None = None) -> None:
         self._note("undo", force=force, trap=trap)
         name = self.model.safety
         do = self._undo(force=force)
+        if self.is_running:
+            self._refused((DomainRunningError, UndoRefusedError, NotAvailableError), do)
+            return
         if name is None or (self.model.has_later_than_safety() and not force):
             self._refused(UndoRefusedError, do)
             return
         if self.model.groups[name].is_deleting:
             self._refused(NotAvailableError, do)
             return
-        if self._attempt(do, trap):
+        if self.attempt(do, trap):
             ends = name not in {group.name for group in self.groups()}
             keep = self.model.was_edited()
             held = self.model.groups[name].disks.keys()
             is_needed = self.model.groups[name].is_stood_on or (keep and held - self.model.attached)
             assert ends or is_needed
             self.model.go_back(name, keep=keep, safety=self._new_name(), ends=ends)
-        inspect(self)
+        self.inspect()
 
     def delete(self, *names: str, children: bool = False, trap: Trap | None = None) -> None:
         self._note("delete", *names, children=children, trap=trap)
@@ -221,23 +231,63 @@ class Bed:
             request = DeleteRequest(with_children=children)
             result = delete_groups(ports, self.world.name, names, request)
             self.said += result.changes
-            assert trap or result.is_complete
+            # On a branch that a running machine does not use, layers wait until it is off.
+            are_left = bool(self.ending() & set(chosen))
+            assert trap or result.is_complete is not are_left
+            assert self.is_running or trap or result.is_complete
 
         self.deletes += 1
         self.is_said = self.is_said and trap is None
-        if self._attempt(do, trap):
-            left = {group.name for group in self.groups()}
-            self.model.mark_deleting([name for name in chosen if name in left])
-            self.model.remove([name for name in chosen if name not in left])
-            assert trap or not left & set(chosen)
+        if self.attempt(do, trap):
+            left = self.ending()
+            known = [name for name in chosen if name in self.model.groups]
+            self.model.mark_deleting([name for name in known if name in left])
+            self.model.remove([name for name in known if name not in left])
             if not self.model.deleting():
                 self.loose -= targets
-        inspect(self)
+        self.inspect()
 
-    def recover(self) -> None:
-        assert recover_all(self.world.ports, dry_run=False) == ()
+    def finish_deletes(self, trap: Trap | None = None) -> None:
+        """Recover, with the machine off: what had to wait is merged."""
+        self._note("finish_deletes", trap=trap)
+        assert not self.is_running
+        self.attempt(lambda ports: recover_all(ports, dry_run=False), trap)
+        self.recover()
+        assert self.model.deleting() == []
+        self.inspect()
+
+    def finish(self) -> None:
+        """Ask QEMU, then delete all groups: the machine is on its original files if sizes allow."""
+        if self.is_running:
+            self.stop()
+        if self.model.deleting():
+            self.finish_deletes()
+        inspect_with_qemu(self)
+        if self.model.groups:
+            self.delete(*self.model.groups)
+        assert self.model.groups == {}
+        for target, path in self.world.disks.items():
+            if target in self.moved or self.disk(target).path == path:
+                continue
+            assert target in self.unfit, f"{path} is not used any more"
+            is_named = any(f"'{path}' stays" in line for line in self.said)
+            assert is_named or not self.is_said
+        inspect_with_qemu(self)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def inspect(self) -> None:
+        """Hold everything against the model."""
+        inspect(self)
+
+    def _write(self, disk: DiskDefinition, commands: list[str]) -> None:
+        words = [word for command in commands for word in ("-c", command)]
+        argv = ["qemu-io", "-f", disk.format, *words, str(disk.path)]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    def _resize(self, disk: DiskDefinition, size: int) -> None:
+        argv = ["qemu-img", "resize", "-q", "--shrink", "-f", disk.format, disk.path, size]
+        subprocess.run(list(map(str, argv)), check=True, capture_output=True)
 
     def _note(self, verb: str, *args: object, **options: object) -> None:
         words = [repr(arg) for arg in args]
@@ -251,46 +301,16 @@ class Bed:
     def _undo(self, *, force: bool) -> Callable[[Ports], object]:
         return lambda ports: undo_last(ports, self.world.name, UndoRequest(force=force))
 
-    def _refused(self, error: type[VmsnapError], do: Callable[[Ports], object]) -> None:
+    def _refused(
+        self,
+        error: type[VmsnapError] | tuple[type[VmsnapError], ...],
+        do: Callable[[Ports], object],
+    ) -> None:
+        before = self.world.rows()
         with pytest.raises(error):
             do(self.world.ports)
-        inspect(self)
-
-    def _attempt(self, do: Callable[[Ports], object], trap: Trap | None) -> bool:
-        """Try a verb; tell whether it has changed anything in the end."""
-        if trap is None:
-            do(self.world.ports)
-            return True
-        before = self.world.rows()
-        try:
-            self._run(do, trap)
-        except LeftChangedError:
-            raise
-        except (EndedError, VmsnapError):
-            assert trap.is_sprung
-        if trap.is_sprung and trap.how == "kill":
-            if trap.recovery is not None:
-                ending = EndedError if trap.recovery.how == "kill" else VmsnapError
-                try:
-                    self._run(lambda ports: recover_all(ports, dry_run=False), trap.recovery)
-                except ending:
-                    self.script[-1] += "  # recover was ended too"
-            recover_all(self.world.ports, dry_run=False)
-        self.recover()
-        has_changed = self.world.rows() != before
-        if trap.is_sprung:
-            self.script[-1] += f"  # ended: {'done' if has_changed else 'as before'}"
-        return has_changed
-
-    def _run(self, do: Callable[[Ports], object], trap: Trap) -> None:
-        self.qemu.trap = trap
-        try:
-            with self.monkeypatch.context() as patch:
-                if trap.how == "kill":
-                    patch.setattr("vmsnap.engine.journal._settle_after", _die)
-                do(trapped(self.world.ports, trap))
-        finally:
-            self.qemu.trap = None
+        assert self.world.rows() == before
+        self.inspect()
 
     def _new_name(self) -> str:
         (name,) = {group.name for group in self.groups()} - self.model.groups.keys()
@@ -302,7 +322,3 @@ class Bed:
     def _redefine(self, root) -> None:
         xml = etree.tostring(root, encoding="unicode")
         self.world.hypervisor.machines[self.world.uuid].xml = xml
-
-
-def _die(error, run, steps, done):
-    raise error

@@ -1,19 +1,28 @@
 """Throw a sequence of steps: what is possible now, and what makes trees worth looking at."""
 
 import random
+from collections.abc import Collection
 
 from engine.treebed.bed import Bed
 from engine.treebed.trap import Trap
 
 KIB = 1024
 SMALLEST, LARGEST = 256 * KIB, 1280 * KIB
+OFF_ONLY = {"detach", "attach", "finish_deletes"}
+MOSTLY_OFF = {"revert", "undo"}
+RUNNING_SHARE = 0.95
+"""How many of the steps that a running machine allows are done on one; about half of all are so."""
 
 
 class Dice:
     """Takes a bed through random steps, each chosen by what there is to act upon."""
 
-    def __init__(self, bed: Bed, seed: int) -> None:
+    def __init__(
+        self, bed: Bed, seed: int, *, may_run: bool = True, without: Collection[str] = ()
+    ) -> None:
         self.bed = bed
+        self.may_run = may_run
+        self.without = without
         self.chance = random.Random(seed)  # noqa: S311 - a test's dice
         self.names = 0
         self.done = 0
@@ -44,11 +53,23 @@ class Dice:
             "detach": 3 if len(model.disks) > 1 else 0,
             "attach": 12 if model.orphans else 0,
             "memory": 2,
+            "finish_deletes": 10 if model.deleting() else 0,
         }
+        weights |= dict.fromkeys(self.without, 0)
         verb = verb or self.chance.choices([*weights], [*weights.values()])[0]
+        if self.may_run:
+            self._turn_on_or_off(verb)
         before = len(self.bed.script)
         getattr(self, verb)()
         self.done += len(self.bed.script) > before
+
+    def _turn_on_or_off(self, verb: str) -> None:
+        share = 0.0 if verb in OFF_ONLY else 0.05 if verb in MOSTLY_OFF else RUNNING_SHARE
+        is_running = self.chance.random() < share
+        if is_running and not self.bed.is_running:
+            self.bed.start(is_paused=self.chance.random() < 0.5)
+        elif self.bed.is_running and not is_running:
+            self.bed.stop()
 
     def _missing(self) -> str:
         if self.bed.branched:
@@ -84,7 +105,10 @@ class Dice:
     def resize(self) -> None:
         target = self.chance.choice([*self.bed.model.disks])
         grain = self.chance.choice([64 * KIB, 64 * KIB, 4 * KIB, 512])
-        self.bed.resize(target, self.chance.randrange(SMALLEST, LARGEST + 1, grain))
+        size = self.chance.randrange(SMALLEST, LARGEST + 1, grain)
+        # A running machine's disk is only ever made larger.
+        if size >= len(self.bed.model.disks[target]) or not self.bed.is_running:
+            self.bed.resize(target, size)
 
     def create(self) -> None:
         exclude: tuple[str, ...] = ()
@@ -128,6 +152,9 @@ class Dice:
         if free:
             self.bed.attach(self.chance.choice(free))
 
+    def finish_deletes(self) -> None:
+        self.bed.finish_deletes(trap=self._trap())
+
     def memory(self) -> None:
         self.bed.edit_memory(self.chance.choice([131072, 262144, 524288]))
 
@@ -141,4 +168,5 @@ class Dice:
         recovery = None
         if how == "kill" and recovers_at:
             recovery = Trap(recovers_at, ("kill", "error")[at % 2], is_after)
-        return Trap(at, how, is_after, recovery)
+        toggles = self.may_run and how == "kill" and self.chance.random() < 0.3
+        return Trap(at, how, is_after, recovery, toggles=toggles)

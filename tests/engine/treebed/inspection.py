@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from engine.treebed.qcow2 import describe, read_image
+from engine.treebed.qcow2 import chain, describe, read_image
 
 from vmsnap.host.image_pull import PREFIX
 from vmsnap.model import Capture, Digest, Group, GroupState, HostFileType, Layer
@@ -17,13 +17,14 @@ def inspect(bed) -> None:
     """Hold everything against the model: contents, parents, files, and whether it boots."""
     known: dict[Path, bytes] = {}
     layers = {layer.id: layer for layer in bed.layers()}
-    _inspect_machine(bed, known)
+    inspect_machine(bed, known)
     groups = {group.name: group for group in bed.groups()}
-    _inspect_groups(bed, groups, layers, known)
-    _inspect_tree(bed, groups, layers)
+    inspect_groups(bed, groups, layers, known)
+    inspect_tree(bed, groups, layers)
     _inspect_files(bed, layers, known)
-    bed.world.hypervisor.start(bed.world.uuid)
-    bed.world.hypervisor.stop(bed.world.uuid)
+    if not bed.is_running:
+        bed.world.hypervisor.start(bed.world.uuid)
+        bed.world.hypervisor.stop(bed.world.uuid)
 
 
 def inspect_with_qemu(bed) -> None:
@@ -61,7 +62,7 @@ def _inspect_reading_of_headers(bed, layers: Sequence[Layer]) -> None:
     bed.qemu.is_quick = True
 
 
-def _inspect_machine(bed, known: dict[Path, bytes]) -> None:
+def inspect_machine(bed, known: dict[Path, bytes]) -> None:
     domain = bed.world.hypervisor.domain(bed.world.uuid)
     disks = [disk for disk in domain.definition.disks if disk.device == "disk"]
     assert not domain.definition.is_fenced
@@ -69,11 +70,17 @@ def _inspect_machine(bed, known: dict[Path, bytes]) -> None:
     assert [disk.target for disk in disks] == sorted(bed.model.disks)
     for disk in disks:
         _same(bed.model.disks[disk.target], read_image(disk.path, disk.format, known), disk.target)
+        if domain.live is not None:
+            # The next start uses what QEMU has open, which is what the headers name.
+            assert domain.active_paths[disk.target] == disk.path
+            open_ = tuple(image.path for image in chain(disk.path))
+            assert domain.chains[disk.target] == open_
+    assert domain.live is None or domain.active_paths.keys() == bed.model.disks.keys()
     assert bed.firmware_files() == (bed.model.firmware.nvram, bed.model.firmware.tpm)
     assert bed.memory() == bed.model.firmware.memory
 
 
-def _inspect_groups(
+def inspect_groups(
     bed, groups: dict[str, Group], layers: dict[str, Layer], known: dict[Path, bytes]
 ) -> None:
     model, catalog = bed.model, bed.world.ports.catalog
@@ -110,7 +117,7 @@ def _digest(group: Group, type_: HostFileType) -> Digest:
     return backup.digest
 
 
-def _inspect_tree(bed, groups: dict[str, Group], layers: dict[str, Layer]) -> None:
+def inspect_tree(bed, groups: dict[str, Group], layers: dict[str, Layer]) -> None:
     """Nothing stays that nobody needs."""
     named = {item.layer_id for group in groups.values() for item in group.snapshots}
     for layer in layers.values():

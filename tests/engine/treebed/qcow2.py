@@ -62,6 +62,14 @@ def describe(path: Path, format_: str) -> ImageInfo:
     )
 
 
+def chain(path: Path) -> tuple[ImageInfo, ...]:
+    """Describe an image and all that it stands on; the topmost is told by its name."""
+    found = [describe(path, "raw" if path.suffix == ".raw" else "qcow2")]
+    while found[-1].backing_path is not None:
+        found.append(describe(found[-1].backing_path, found[-1].backing_format))
+    return tuple(found)
+
+
 def _read(path: Path, format_: str, read_below: Callable[[Path, str], bytes]) -> bytes:
     data = path.read_bytes()
     if format_ == "raw":

@@ -19,7 +19,7 @@ from vmsnap.ports import Ports
 CHANGING = {
     "journals": (HostFileError, {"append"}),
     "host_files": (HostFileError, {"stage", "exchange", "rename", "discard"}),
-    "hypervisor": (LibvirtError, {"define", "switch_disks"}),
+    "hypervisor": (LibvirtError, {"define", "switch_disks", "merge_live"}),
     "catalog": (DatabaseError, {"reserve", "discard", "commit", "apply", "finish"}),
     "images": (ImageError, {"create_overlay", "commit", "rebase", "set_backing", "remove_overlay"}),
 }
@@ -39,7 +39,12 @@ class Trap:
     recovery: "Trap | None" = None
     """For a kill: what ends the first try of recover, by a kill or an error."""
     method: str | None = None
-    """Count only the calls of this method, such as images.commit; or qemu_img, its writing ones."""
+    """Count only the calls of this method, such as images.commit; or qemu_img, its writing ones.
+
+    Or block_job: QEMU has written the data of a live merge, and no header yet.
+    """
+    toggles: bool = False
+    """For a kill: the machine is turned off, or on, before anything is recovered."""
     count: int = 0
     is_sprung: bool = False
     is_over: bool = False
@@ -47,7 +52,8 @@ class Trap:
     def __repr__(self) -> str:
         again = f", recovery={self.recovery!r}" if self.recovery else ""
         method = f", method={self.method!r}" if self.method else ""
-        return f"Trap({self.at}, {self.how!r}, {self.is_after}{again}{method})"
+        toggles = ", toggles=True" if self.toggles else ""
+        return f"Trap({self.at}, {self.how!r}, {self.is_after}{again}{method}{toggles})"
 
     def around(
         self, error_class: type[VmsnapError], change: Callable[[], object], method: str = ""

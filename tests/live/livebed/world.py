@@ -110,6 +110,10 @@ class World:
         for target, path in self.disks().items():
             self.write(target, path, number + 1)
 
+    def change_tpm(self, number: int) -> None:
+        """Give the TPM, of a machine that is off, another state."""
+        _put(self._variants[number % VARIANTS] / "tpm", self.machine.tpm)
+
     @staticmethod
     def write(target: str, path: Path, number: int, size: str = "192k") -> None:
         """Write a pattern to an image, at a place of its own."""
