@@ -21,9 +21,9 @@ VERBS = list(verbs(typer.main.get_command(app)))
 
 def test_all_verbs_are_there():
     assert {" ".join(words) for words in VERBS} == {
-        "vm list", "vm show", "snapshot create", "snapshot list",
+        "vm list", "vm show", "snapshot create", "snapshot list", "snapshot delete",
         "group list", "group show", "group tree", "group check", "group diff", "group revert",
-        "group delete", "backup create", "backup list", "backup show", "backup verify",
+        "group delete", "group ungroup", "purge", "backup create", "backup list", "backup show", "backup verify",
         "backup restore", "backup delete", "backup clone", "history", "undo", "recover",
         "db status", "db upgrade",
     }  # fmt: skip
@@ -42,7 +42,7 @@ def test_every_verb_explains_itself(words, vmsnap):
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("words", [(), ("vm",), ("group",), ("backup",), ("db",)])
+@pytest.mark.parametrize("words", [(), ("vm",), ("snapshot",), ("group",), ("backup",), ("db",)])
 def test_no_summary_is_cut(words, vmsnap):
     lines = vmsnap(*words, "--help").out.splitlines()
     assert not any(line.endswith("...") for line in lines[1:])

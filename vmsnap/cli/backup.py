@@ -56,9 +56,9 @@ def create(
     ] = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Capture each domain's NVRAM and TPM state, without its disks; it may run.
+    """Capture each domain's NVRAM and TPM state alone.
 
-    Several domains are taken side by side, each all or nothing by itself.
+    No disks; a domain may run. Several are taken side by side, each all or nothing by itself.
     """
     from vmsnap.engine.backup import create_backup
     from vmsnap.engine.requests import CreateRequest

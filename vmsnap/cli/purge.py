@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vmsnap.model import JsonValue
 
 EPILOG = epilog(
-    "vmsnap group list",
     "vmsnap purge web1 --dry-run",
     "vmsnap purge web1 --yes",
     statuses=(3, 11, 12, 14, 20, 21, 22, 24, 30, 75),
@@ -29,7 +28,7 @@ EPILOG = epilog(
 def purge(
     context: typer.Context, domain: Domain, *, yes: Yes = False, dry_run: DryRun = False
 ) -> Answer:
-    """Remove all that is left of a domain that is not defined any more.
+    """Remove what is left of an undefined domain.
 
     Its groups, snapshots and backups go, with the layers that vmsnap made. Image files that vmsnap
     did not make stay, with what they hold; so do NVRAM and TPM state. There is no way back.

@@ -120,7 +120,10 @@ def create(
 
 @app.command("list", epilog=epilog("vmsnap snapshot list web1", statuses=(11, 20, 22)))
 def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts = False) -> Answer:
-    """List snapshots, oldest first: one per disk of each group, and those that ungroup left."""
+    """List snapshots, oldest first.
+
+    One per disk of each group, and the single ones that `group ungroup` left.
+    """
     from vmsnap.cli.render_group import snapshot_table
     from vmsnap.engine.listing import list_snapshots
 
@@ -138,7 +141,6 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
 @app.command(
     "delete",
     epilog=epilog(
-        "vmsnap snapshot list web1",
         "vmsnap snapshot delete web1 before-upgrade/vda --dry-run",
         "vmsnap snapshot delete web1 before-upgrade/vda before-upgrade/vdb --yes",
         statuses=(3, 11, 12, 14, 16, 20, 21, 22, 24, 30, 75),
@@ -157,10 +159,10 @@ def delete(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Delete single snapshots, which 'group ungroup' left; the domain stays as it is.
+    """Delete single snapshots, as ungroup leaves them.
 
-    Those of a group go with it: 'group delete'. Every other snapshot and what the domain reads now
-    keep their exact content.
+    Those of a group go with it, by `group delete`. The domain stays as it is; every other snapshot
+    and what it reads now keep their exact content.
     """
     from vmsnap.cli.group_change import ask_delete, deleted
     from vmsnap.engine.delete import delete_groups

@@ -32,9 +32,10 @@ def ungroup(
     ] = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Turn a group into single snapshots of its disks and a backup of the same name.
+    """Turn a group into single snapshots and a backup.
 
-    The domain can no longer be reverted to it. No disk and no host file is touched.
+    Its disks' snapshots stay, its NVRAM and TPM state become a backup of its name. The domain can
+    no longer be reverted to it. No disk and no host file is touched.
     """
     from vmsnap.engine.requests import UngroupRequest
     from vmsnap.engine.ungroup import ungroup as ungroup_it
