@@ -1,62 +1,28 @@
 """Deleting groups of a machine that runs or is paused: only what QEMU has open is merged there."""
 
-import copy
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
-from fakes.merging import merging_images
+from engine.running_machine import (
+    NAMES,
+    ending,
+    held,
+    merges,
+    overlays,
+    rest,
+    start_with_groups,
+)
 
 from vmsnap.engine.recover import recover_all
-from vmsnap.errors import LeftChangedError, LibvirtError, StateError, VmsnapError
-from vmsnap.model import DomainState, GroupState, Job
+from vmsnap.errors import LeftChangedError, LibvirtError, StateError
+from vmsnap.model import CatalogChange, DomainState, Job
 from vmsnap.ports import MergeKind
-from vmsnap.store.opening import open_catalog
-
-NAMES = ("one", "two", "three", "four")
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may run after it."""
-
-
-def held(world):
-    """What every group that is left reads as; those that are ending are named in brackets."""
-    layers = {layer.id: layer for layer in world.rows()[2]}
-    return {
-        group.name: {item.target: world.digest(layers[item.layer_id]) for item in group.snapshots}
-        for group in world.rows()[0]
-        if group.state is GroupState.READY
-    }
-
-
-def rest(groups, *gone):
-    return {name: disks for name, disks in groups.items() if name not in gone}
-
-
-def ending(world):
-    return [group.name for group in world.rows()[0] if group.state is GroupState.DELETING]
-
-
-def overlays(world):
-    return sorted(path.name for path in world.folder.rglob("*.qcow2") if "vmsnap-" in path.name)
-
-
-def merges(world):
-    return [call for call in world.hypervisor.calls if call[0] == "merge_live"]
 
 
 @pytest.fixture
 def running(world):
     """A machine with four groups on each other, which runs."""
-    world.hypervisor.on_merge = merging_images(world.hypervisor)
-    for value, name in enumerate(NAMES, start=1):
-        world.fill(value)
-        world.create(name)
-    world.fill(9)
-    world.hypervisor.start(world.uuid)
-    world.hypervisor.calls.clear()
-    return world
+    return start_with_groups(world)
 
 
 @pytest.fixture
@@ -173,7 +139,7 @@ def test_what_would_have_to_be_pulled_waits(running):
     for layer in running.rows()[2]:
         if layer.path in active:
             foreign = replace(layer, is_made_by_vmsnap=False)
-            catalog.apply(type(_change())(layers=(foreign,)))
+            catalog.apply(CatalogChange(layers=(foreign,)))
     result = running.delete("four")
     assert ["pulled into" in merge.message for merge in result.results] == [True, True]
     assert merges(running) == []
@@ -182,12 +148,6 @@ def test_what_would_have_to_be_pulled_waits(running):
     assert recovered.outcome == "finished"
     assert held(running) == rest(groups, "four")
     assert running.machine() == before
-
-
-def _change():
-    from vmsnap.model import CatalogChange
-
-    return CatalogChange()
 
 
 def test_a_layer_that_the_next_start_would_use_refuses(running):
@@ -301,116 +261,6 @@ def test_a_job_that_could_not_be_ended_keeps_the_journal(running):
     assert recovered.outcome == "finished"
     assert held(running) == rest(groups, "two")
     assert running.machine() == before
-
-
-# --- killed ------------------------------------------------------------------------------------
-
-
-@dataclass
-class Killing:
-    """A journal that ends the run at its n-th entry, before or after writing it."""
-
-    real: object
-    at: int
-    is_written: bool
-    count: int = 0
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-    def append(self, domain_id, entry):
-        self.count += 1
-        if self.count != self.at or self.is_written:
-            self.real.append(domain_id, entry)
-        if self.count == self.at:
-            raise KilledError
-
-
-def _die(error, run, steps, done):
-    raise error
-
-
-class Saved:
-    """The machine's folder, and what libvirt has of it."""
-
-    def __init__(self, world):
-        self.world = world
-        self.copy = world.folder.parent / "saved"
-        self.machine = copy.deepcopy(world.hypervisor.machines[world.uuid])
-        shutil.copytree(world.folder, self.copy, symlinks=True)
-
-    def put_back(self):
-        self.world.ports.catalog.close()
-        shutil.rmtree(self.world.folder)
-        shutil.copytree(self.copy, self.world.folder, symlinks=True)
-        self.world.hypervisor.machines[self.world.uuid] = copy.deepcopy(self.machine)
-        url = f"sqlite:///{self.world.folder / 'state' / 'vmsnap.db'}"
-        self.world = self.world.with_ports(catalog=open_catalog(url, create=True))
-        return self.world
-
-
-@pytest.mark.parametrize("stops", [False, True], ids=["running", "off"])
-@pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
-@pytest.mark.parametrize("gone", [("two",), ("four", "one")], ids="-".join)
-def test_a_kill_at_any_step_is_settled_by_recover(running, monkeypatch, gone, is_written, stops):
-    """H40, H44: whether the machine runs on until recover comes, or is off by then."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
-    start, before, groups = Saved(running), running.machine(), held(running)
-    step, outcomes = 0, []
-    while True:
-        step += 1
-        world = start.put_back()
-        journals = Killing(world.ports.journals, step, is_written)
-        try:
-            world.with_ports(journals=journals).delete(*gone)
-        except KilledError:
-            pass
-        else:
-            break
-        _recover_and_look(world, (before, groups, gone), outcomes, stops=stops)
-    assert set(outcomes) == {"before", "finished"}
-    assert outcomes == sorted(outcomes, key=("before", "finished").index)
-
-
-@pytest.mark.parametrize("stops", [False, True], ids=["running", "off"])
-@pytest.mark.parametrize("when", ["before", "middle", "after"])
-def test_a_kill_within_a_merge_is_settled_by_recover(running, monkeypatch, when, stops):
-    """H44: never begun twice, and never taken for finished."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
-    before, groups, outcomes = running.machine(), held(running), []
-
-    def kill():
-        raise KilledError
-
-    running.hypervisor.on("merge_live", kill, when=when, skip=1)
-    with pytest.raises(KilledError):
-        running.delete("four", "one")
-    _recover_and_look(running, (before, groups, ("four", "one")), outcomes, stops=stops)
-    assert outcomes == ["finished"]
-
-
-def _recover_and_look(world, expected, outcomes, *, stops):
-    before, groups, gone = expected
-    if stops:
-        world.hypervisor.stop(world.uuid)
-    recover_all(world.ports, dry_run=False)
-    assert recover_all(world.ports, dry_run=False) == ()
-    assert world.journals() == ()
-    assert ending(world) == []
-    is_done = set(held(world)) == set(rest(groups, *gone))
-    assert held(world) == (rest(groups, *gone) if is_done else groups)
-    assert world.machine() == before
-    assert not world.hypervisor.domain(world.uuid).definition.is_fenced
-    left = len(NAMES) - (len(gone) if is_done else 0)
-    assert len(overlays(world)) == 2 * left
-    outcomes.append("finished" if is_done else "before")
-    if not stops:
-        world.hypervisor.stop(world.uuid)
-    assert world.machine() == before
-    try:
-        world.hypervisor.start(world.uuid)
-    except VmsnapError as error:  # pragma: no cover - the test is there to show that it is not
-        pytest.fail(error.message)
 
 
 def test_only_commits_are_asked_of_a_running_machine(branched):

@@ -5,12 +5,12 @@ makes the call fail, after its effect if `when` is "after" (H24), half-way throu
 A callback may also change the world, for instance start the domain (H26).
 """
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fakes.block_calls import after_merge, with_backing
 from lxml import etree
 
 from vmsnap.errors import DomainNotFoundError, LibvirtError
@@ -27,7 +27,7 @@ from vmsnap.model import (
     HostId,
     Job,
 )
-from vmsnap.ports import Definitions, LiveMerge, MergeKind, Progress
+from vmsnap.ports import Definitions, LiveMerge, Progress
 
 HOST_ID = HostId("11111111-2222-4333-8444-555555555555")
 INACTIVE = (DomainState.SHUT_OFF,)
@@ -236,12 +236,16 @@ class FakeHypervisor:
             self.machines[definition.id] = FakeDomain(xml)
         self._run_hooks("define", "after")
 
-    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> float:
+    def switch_disks(
+        self, domain_id: DomainId, overlays: Mapping[str, Path], targets: Collection[str] = ()
+    ) -> float:
         if not overlays:
             return 0.0
         self._enter("switch_disks", domain_id, *sorted(overlays))
         machine = self._machine(domain_id)
         known = {disk.target for disk in self._current(machine)}
+        for target in sorted(known - set(targets)) if targets else ():
+            raise LibvirtError(f"libvirt cannot switch the disks: missing existing file: {target}")
         for target, overlay in overlays.items():
             if target not in known:
                 raise LibvirtError(f"the domain has no disk '{target}'")
@@ -263,6 +267,9 @@ class FakeHypervisor:
             self._run_hooks("switch_disks", "middle")
         self._run_hooks("switch_disks", "after")
         return 25.0
+
+    def sync_definitions(self) -> None:
+        self._enter("sync_definitions")
 
     def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
         self._enter("freeze", domain_id, str(timeout_seconds))
@@ -289,7 +296,7 @@ class FakeHypervisor:
             message = f"libvirt cannot merge disk '{order.target}': domain is not running"
             raise LibvirtError(message)
         chain = machine.live_chains[order.target]
-        after = _after_merge(chain, order)
+        after = after_merge(chain, order)
         if after != chain:
             self._run_hooks("merge_live", "middle")
             progress(1, 2)
@@ -378,41 +385,4 @@ class FakeHypervisor:
             return
         before = machine.xml
         machine.live_xml = self.reader.with_sources(machine.live_xml, source)
-        machine.xml = _with_backing(self.reader.with_sources(before, source), before, target)
-
-
-def _after_merge(chain: tuple[Path, ...], order: LiveMerge) -> tuple[Path, ...]:
-    """Return the chain that a block job leaves; one that did its work already changes nothing."""
-    is_active = chain[0] == order.top
-    below = chain[chain.index(order.base) :] if order.base in chain else ()
-    if order.kind is MergeKind.COMMIT_ACTIVE and chain[0] == order.base:
-        return chain
-    if order.kind is MergeKind.COMMIT and order.top not in chain and len(below) < len(chain):
-        return chain
-    if (
-        order.top not in chain
-        or is_active is (order.kind is MergeKind.COMMIT)
-        or (order.base is not None and order.base not in chain[chain.index(order.top) + 1 :])
-    ):
-        message = f"disk '{order.target}' does not use '{order.top}' in this way"
-        raise LibvirtError(message)
-    if order.kind is MergeKind.PULL:
-        return (chain[0], *below)
-    return (*chain[: chain.index(order.top)], *below)
-
-
-def _with_backing(xml: str, before: str, target: str) -> str:
-    """Leave what libvirt leaves in the inactive definition when it switches a running domain."""
-    root, old = etree.fromstring(xml.encode()), etree.fromstring(before.encode())
-    place = f"devices/disk/target[@dev='{target}']/.."
-    new_disk, old_disk = root.find(place), old.find(place)
-    if new_disk is None or old_disk is None:
-        return xml
-    chain = etree.SubElement(new_disk, "backingStore", type=old_disk.get("type", "file"))
-    driver = old_disk.find("driver")
-    if driver is not None:
-        etree.SubElement(chain, "format", type=driver.get("type", "raw"))
-    source = old_disk.find("source")
-    if source is not None:
-        chain.append(copy.deepcopy(source))
-    return etree.tostring(root, encoding="unicode")
+        machine.xml = with_backing(self.reader.with_sources(before, source), before, target)

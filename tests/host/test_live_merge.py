@@ -1,6 +1,6 @@
 """The merge of a running domain's disk: taken over, given up, cancelled."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,14 @@ def test_a_merge_that_never_ends_is_cancelled(kind, is_steady, limits, message):
     with pytest.raises(LibvirtError, match=message):
         merge(disk, limits)
     assert disk.calls == ["start", "cancel"]
+
+
+def test_a_merge_that_is_meant_to_be_slow_does_not_stand_still():
+    """H4: QEMU moves by chunks, which take long at a small bandwidth."""
+    disk = Disk(MergeKind.COMMIT, 10, is_steady=True)
+    order = replace(ORDERS[disk.kind], bandwidth=1024)
+    merge_layers(disk, order, MergeLimits(5, 0.01, 0.1), lambda _done, _total: None)
+    assert disk.calls == ["start"]
 
 
 @every_kind

@@ -189,6 +189,12 @@ def test_a_branch_waits_until_the_machine_is_off(bed):
     assert bed.held() == rest(groups, "three")
     assert bed.active() == active
     assert bed.run("recover", status=0).document["data"]["operations"] == []
+    # The layer that both branches stand on is merged by QEMU; the other branch follows.
+    assert bed.delete("one", status=3)["data"]["groups"] == ["one", "three"]
+    assert bed.ending() == ["three"]
+    del groups["one"]
+    assert bed.held() == rest(groups, "three")
+    assert bed.active() == active
     bed.machine.destroy()
     (operation,) = bed.run("recover", status=0).document["data"]["operations"]
     assert (operation["outcome"], operation["verb"]) == ("finished", "group delete")

@@ -15,6 +15,8 @@ from vmsnap.ports import Definitions, LiveMerge, MergeKind, Progress
 # A short merge is awaited eagerly; one that takes hours must not keep libvirtd busy.
 SHORTEST_POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 0.5
+# At most so much is written by a job of QEMU before it looks at its limit again.
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def _await_end(
     calls: MergeCalls, order: LiveMerge, limits: MergeLimits, progress: Progress
 ) -> None:
     """Wait until the job is done, then until libvirt shows the chain that it led to."""
-    watch = _Watch(order.target, limits)
+    watch = _Watch(order.target, order.bandwidth, limits)
     while (job := calls.job()) is not None:
         if job.total > 0:
             progress(job.done, job.total)
@@ -191,9 +193,11 @@ def _is_true_within(seconds: float, question: Callable[[], bool]) -> bool:
 class _Watch:
     """Sees to it that a wait has an end."""
 
-    def __init__(self, target: str, limits: MergeLimits) -> None:
+    def __init__(self, target: str, bandwidth: int, limits: MergeLimits) -> None:
         self._target = target
         self._limits = limits
+        # A slow job moves by whole chunks.
+        self._stall_seconds = limits.stall_seconds + (CHUNK_BYTES / bandwidth if bandwidth else 0)
         self._began = self._moved = time.monotonic()
         self._seen: tuple[int, int] | None = None
 
@@ -202,7 +206,7 @@ class _Watch:
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._moved = seen, now
-        if now - self._moved > self._limits.stall_seconds:
+        if now - self._moved > self._stall_seconds:
             raise LibvirtError(f"the merge of disk '{self._target}' stands still")
         if now - self._began > self._limits.total_seconds:
             raise LibvirtError(

@@ -1,6 +1,6 @@
 """The libvirt of this host, and the definitions that it keeps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -55,14 +55,22 @@ class Hypervisor(Protocol):
     def define(self, xml: str) -> None:
         """Define a persistent domain; the XML is used as it is."""
 
-    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> float:
+    def switch_disks(
+        self, domain_id: DomainId, overlays: Mapping[str, Path], targets: Collection[str] = ()
+    ) -> float:
         """Make each target use its prepared qcow2 overlay, in one call for all of them.
 
         libvirt's snapshotCreateXML with DISK_ONLY, ATOMIC, NO_METADATA and REUSE_EXT; disks that
         are not named are left alone. Takes the domain's job, so a start cannot slip in between.
         Returns how long libvirt's call took, in milliseconds. Of a running domain, libvirt leaves
         `<backingStore>` in the inactive definition: define it anew afterwards (H53).
+        `targets` are those of all its disks, from a look just before; without them they are looked
+        up. If a disk was attached since, nothing is switched. The definition that libvirt writes
+        survives a power loss only after `sync_definitions` or `define`.
         """
+
+    def sync_definitions(self) -> None:
+        """Make the definitions that libvirt has written survive a power loss."""
 
     def suspend(self, domain_id: DomainId) -> None:
         """Stop the processors of a running domain."""
@@ -93,6 +101,10 @@ class Hypervisor(Protocol):
         already counts. A merge that fails, stands still or is given up is cancelled, so that QEMU
         goes on with the chain that it had. Afterwards the inactive definition names the file that
         the disk uses now, without `<backingStore>`.
+
+        A layer that is in no chain is taken for committed: only the caller knows of branches (H40).
+        What was committed is on the disk then. What was pulled may not be before QEMU flushes or
+        ends, although the header stands on `base` (seen on 7.2): a QEMU that is killed loses it.
         """
 
     def remove_managed_save(self, domain_id: DomainId) -> None:
