@@ -268,3 +268,13 @@ def test_only_commits_are_asked_of_a_running_machine(branched):
     branched.delete(*held(branched))
     kinds = {call[3] for call in merges(branched)}
     assert kinds <= {MergeKind.COMMIT.value, MergeKind.COMMIT_ACTIVE.value}
+
+
+def test_a_delete_that_recover_cannot_finish_yet_is_said(branched):
+    """H27: a saved RAM image fits only the layers that it was made with."""
+    branched.delete("three")
+    branched.hypervisor.save(branched.uuid)
+    (result,) = recover_all(branched.ports, dry_run=False)
+    assert (result.outcome, result.verb) == ("waiting", "group delete")
+    assert "managed-save" in result.message
+    assert ending(branched) == ["three"]
