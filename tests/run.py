@@ -1,7 +1,7 @@
-"""Run all tests on two private hosts at once, the live ones on one, and sum up what they say.
+"""Run all tests on three private hosts at once, the live ones on two, and sum up what they say.
 
-Arguments are handed to both runs of pytest. The last line reads like pytest's own, with
-the figures of both; the status is 0 only if both ended with 0.
+Arguments are handed to each run of pytest. The last line reads like pytest's own, with
+the figures of all; the status is 0 only if all ended with 0.
 """
 
 import collections
@@ -14,9 +14,13 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
+LIVE = TESTS / "live"
+# About as long as the other live tests.
+RUNNING = tuple(str(path) for path in sorted(LIVE.glob("test_live_*.py")))
 PARTS = {
-    "live": (str(TESTS / "live"),),
-    "all others": (str(TESTS), f"--ignore={TESTS / 'live'}"),
+    "live, running machines": (str(LIVE / "test_guest_bed.py"), *RUNNING),
+    "live": (str(LIVE), *(f"--ignore={path}" for path in (LIVE / "test_guest_bed.py", *RUNNING))),
+    "all others": (str(TESTS), f"--ignore={LIVE}"),
 }
 WORDS = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warning", "error")
 COUNT = re.compile(rf"(\d+) ({'|'.join(WORDS)})s?\b")
@@ -70,7 +74,7 @@ def add_up(lines: list[str], seconds: float) -> str:
 
 
 def main() -> int:
-    """Run both parts; return 0, or the status of a part that failed."""
+    """Run all parts; return 0, or the status of a part that failed."""
     os.umask(0o022)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

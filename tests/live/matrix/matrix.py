@@ -25,6 +25,7 @@ SUITES = ("bookworm", "trixie", "forky")
 SELECTION = (
     *("tests/live/test_private_host.py", "tests/live/test_bed.py", "tests/live/test_main_job.py"),
     *("tests/live/test_definitions.py", "tests/live/test_places.py"),
+    *("tests/live/test_live_create.py", "tests/live/test_live_delete.py"),
     "tests/contracts/test_hypervisor.py",
 )
 PROGRAMS = ("libvirtd", "qemu-system-x86_64", "swtpm", "/usr/bin/python3")
