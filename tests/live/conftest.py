@@ -53,6 +53,18 @@ def written_machine(machine: Callable[..., Machine], monday: Path) -> Machine:
     return made
 
 
+@pytest.fixture(scope="module")
+def agent_machine() -> Iterator[Machine]:
+    """Boot a machine once whose file systems are mounted and whose agent answers."""
+    made = Machine(Hardware(boots_guest=True, agent=True))
+    try:
+        made.create()
+        made.boot_and_stay("mount", "agent")
+        yield made
+    finally:
+        made.remove()
+
+
 @pytest.fixture
 def vmsnap(tmp_path: Path) -> Vmsnap:
     """Run the real vmsnap, with a database of the test's own."""

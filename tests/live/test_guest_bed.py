@@ -6,31 +6,19 @@ If the writer's numbers always agreed, the tests of live snapshots with it would
 from collections.abc import Iterator
 
 import pytest
-from livebed.machine import GuestError, Hardware, Machine, VirshError, virsh
+from livebed.machine import GuestError, Machine, VirshError, virsh
 from livebed.numbers import disagreement, in_nvram, needs_recovery, on_disks
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Machine]:
-    """Boot a machine once whose file systems are mounted and whose agent answers."""
-    made = Machine(Hardware(boots_guest=True, agent=True))
-    try:
-        made.create()
-        made.boot_and_stay("mount", "agent")
-        yield made
-    finally:
-        made.remove()
-
-
 @pytest.fixture
-def web(running: Machine) -> Iterator[Machine]:
+def web(agent_machine: Machine) -> Iterator[Machine]:
     """Return the machine that was booted once; its agent answers and nothing is frozen."""
-    assert running.ask_agent("guest-fsfreeze-status") == "thawed"
-    yield running
-    if running.state == "running":
-        virsh("domfsthaw", running.id)
+    assert agent_machine.ask_agent("guest-fsfreeze-status") == "thawed"
+    yield agent_machine
+    if agent_machine.state == "running":
+        virsh("domfsthaw", agent_machine.id)
 
 
 def numbers_on_host(machine: Machine) -> dict[str, str]:

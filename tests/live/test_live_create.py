@@ -73,69 +73,59 @@ def test_groups_of_a_guest_that_writes_all_the_time_are_each_of_one_instant(mach
 # --- freezing through the real agent --------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def frozen_bed() -> Iterator[Machine]:
-    """Boot a machine with mounted file systems and an agent once."""
-    made = Machine(Hardware(boots_guest=True, agent=True))
-    try:
-        made.create()
-        made.boot_and_stay("mount", "agent")
-        yield made
-    finally:
-        made.remove()
-
-
 def is_frozen(web: Machine) -> bool:
     return web.ask_agent("guest-fsfreeze-status") == "frozen"
 
 
-def test_file_systems_are_frozen_for_the_moment_and_thawed(frozen_bed, run):
+def test_file_systems_are_frozen_for_the_moment_and_thawed(agent_machine, run):
     """H30."""
-    run("snapshot", "create", frozen_bed.name, "--quiesce", "--suspend", status=0)
-    (instant,) = instants(run, frozen_bed.name)
+    run("snapshot", "create", agent_machine.name, "--quiesce", "--suspend", status=0)
+    (instant,) = instants(run, agent_machine.name)
     assert instant["is_quiesced"]
     assert instant["frozen_ms"] > instant["stood_still_ms"] > 0
-    assert not is_frozen(frozen_bed)
+    assert not is_frozen(agent_machine)
 
 
-def test_an_agent_that_hangs_is_given_up_in_time_and_nothing_is_changed(frozen_bed, run):
+def test_an_agent_that_hangs_is_given_up_in_time_and_nothing_is_changed(agent_machine, run):
     """H30: the freeze that it may still carry out is thawed when it wakes up."""
-    before = frozen_bed.disks
-    frozen_bed.tell("agent-hang")
+    before = agent_machine.disks
+    agent_machine.tell("agent-hang")
     try:
-        words = ("snapshot", "create", frozen_bed.name, "--quiesce", "--freeze-timeout", "2")
+        words = ("snapshot", "create", agent_machine.name, "--quiesce", "--freeze-timeout", "2")
         ended = run(*words, status=20)
         assert ended.document["changed"] is False
         assert ended.seconds < 60
     finally:
-        frozen_bed.tell("agent-wake")
-    assert frozen_bed.disks == before
-    assert wait_until(lambda: not is_frozen(frozen_bed), 30)
+        agent_machine.tell("agent-wake")
+    assert agent_machine.disks == before
+    assert wait_until(lambda: not is_frozen(agent_machine), 30)
 
 
-def test_without_an_agent_it_is_refused_or_gone_without(frozen_bed, run):
+def test_without_an_agent_it_is_refused_or_gone_without(agent_machine, run):
     """H30."""
-    frozen_bed.tell("agent-kill")
+    agent_machine.tell("agent-kill")
     try:
-        refused = run("snapshot", "create", frozen_bed.name, "--quiesce", status=14)
+        refused = run("snapshot", "create", agent_machine.name, "--quiesce", status=14)
         assert "no guest agent runs" in refused.document["errors"][0]["message"]
-        run("snapshot", "create", frozen_bed.name, "--try-quiesce", status=0)
-        assert not instants(run, frozen_bed.name)[-1]["is_quiesced"]
+        run("snapshot", "create", agent_machine.name, "--try-quiesce", status=0)
+        assert not instants(run, agent_machine.name)[-1]["is_quiesced"]
     finally:
-        frozen_bed.tell("agent")
+        agent_machine.tell("agent")
 
 
-def test_a_kill_while_file_systems_are_frozen_thaws_them_within_a_second(frozen_bed, run):
+def test_a_kill_while_file_systems_are_frozen_thaws_them_within_a_second(agent_machine, run):
     """H29, H30: the watcher outlives vmsnap."""
-    words = ("snapshot", "create", frozen_bed.name, "--quiesce", "--suspend")
+    words = ("snapshot", "create", agent_machine.name, "--quiesce", "--suspend")
     calls = run(*words, status=0).calls
     window = range(calls.index("LibvirtHypervisor.freeze"), calls.index("LibvirtHypervisor.thaw"))
     for at in window:
         assert run(*words, at=at + 1).was_killed
-        assert wait_until(lambda: frozen_bed.state == "running", GOES_ON_WITHIN_SECONDS), calls[at]
-        assert wait_until(lambda: not is_frozen(frozen_bed), 5), calls[at]
+        assert wait_until(lambda: agent_machine.state == "running", GOES_ON_WITHIN_SECONDS), calls[
+            at
+        ]
+        assert wait_until(lambda: not is_frozen(agent_machine), 5), calls[at]
         run("recover", status=0)
-        assert frozen_bed.state == "running"
+        assert agent_machine.state == "running"
 
 
 # --- kills ----------------------------------------------------------------------------------------
