@@ -216,6 +216,19 @@ def test_nothing_is_switched_when_one_overlay_is_missing(bed, domain_id, is_runn
     assert (after.active_paths, after.xml) == (before.active_paths, before.xml)
 
 
+@pytest.mark.parametrize("is_running", [False, True], ids=["off", "running"])
+def test_nothing_is_switched_when_a_disk_was_attached_since_the_look(bed, domain_id, is_running):
+    """H26: libvirt takes every disk that is not named, but finds no overlay for it."""
+    if is_running:
+        bed.start(domain_id)
+    before = bed.hypervisor.domain(domain_id)
+    with pytest.raises(LibvirtError, match="missing existing file"):
+        bed.hypervisor.switch_disks(domain_id, overlays(bed, "vda"), targets=["vda"])
+    after = bed.hypervisor.domain(domain_id)
+    assert (after.active_paths, after.xml) == (before.active_paths, before.xml)
+    bed.hypervisor.switch_disks(domain_id, overlays(bed, "vda"), targets=["vda", "vdb"])
+
+
 def test_a_target_that_the_domain_does_not_have_is_refused(bed, domain_id):
     with pytest.raises(LibvirtError, match="no disk 'vdz'"):
         bed.hypervisor.switch_disks(domain_id, {"vdz": make_image(bed.folder / "x.qcow2")})

@@ -35,6 +35,19 @@ def test_a_call_that_does_not_answer_ends_in_time(held, kind):
         getattr(calls, kind)(held.wait)
 
 
+def test_calls_that_end_share_a_thread_and_one_that_hangs_keeps_its_own(held):
+    """A new thread waits for its turn on a busy host, and a guest may be suspended meanwhile."""
+    calls = BoundedCalls(0.05)
+    first = calls.read(threading.current_thread)
+    assert calls.change(threading.current_thread) is first
+    with pytest.raises(LibvirtError):
+        calls.read(held.wait)
+    assert calls.read(threading.current_thread) is not first
+    held.set()
+    first.join(5)
+    assert not first.is_alive(), "a thread that was given up ends when its call does"
+
+
 def test_a_read_that_was_given_up_does_not_hinder_the_next_call(held):
     calls = BoundedCalls(0.05)
     with pytest.raises(LibvirtError):

@@ -78,6 +78,25 @@ def test_a_change_after_a_restart_runs_once_over_a_new_connection(daemon, link):
     assert changes == [True]
 
 
+def test_a_connection_that_has_just_answered_can_be_trusted(daemon, link):
+    probes: list[int] = []
+
+    def change(work):
+        def probe(connection):
+            probes.append(connection.ask())
+
+        link.change(work, probe=probe, trusted_seconds=3600)
+
+    change(lambda connection: connection.ask())
+    change(lambda connection: connection.ask())
+    assert len(probes) == 1
+    daemon.restart()
+    with pytest.raises(LostError):
+        change(lambda connection: connection.ask())
+    change(lambda connection: connection.ask())
+    assert (len(probes), len(daemon.connections)) == (2, 2), "a failure ends the trust"
+
+
 def test_a_change_that_loses_the_connection_is_never_repeated(daemon, link):
     """H24: it may have happened."""
     attempts: list[int] = []

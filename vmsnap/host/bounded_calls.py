@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from vmsnap.errors import LibvirtError
@@ -20,14 +22,16 @@ class BoundedCalls:
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
         self._unfinished: threading.Event | None = None
+        self._idle: list[_Worker] = []
 
     def read(self, work: Callable[[], T]) -> T:
         """Run a call that changes nothing; raises LibvirtError if it does not answer in time."""
         self._settle()
         call = _Call(work)
-        call.start()
-        if not call.has_ended.wait(self._limit_seconds):
-            raise self._silence()
+        with self._worker_for(call) as worker:
+            worker.run(call.run)
+            if not call.has_ended.wait(self._limit_seconds):
+                raise self._silence()
         return call.result()
 
     def change(self, work: Callable[[], T], extra_seconds: float = 0.0) -> T:
@@ -41,15 +45,28 @@ class BoundedCalls:
         call = _Call(work)
         limit = self._limit_seconds + extra_seconds
         deadline = time.monotonic() + limit
-        try:
-            call.start()
-            call.has_ended.wait(limit)
-        finally:
-            if not call.is_over_within(deadline - time.monotonic()):
-                self._unfinished = call.has_ended
+        with self._worker_for(call) as worker:
+            try:
+                worker.run(call.run)
+                call.has_ended.wait(limit)
+            finally:
+                if not call.is_over_within(deadline - time.monotonic()):
+                    self._unfinished = call.has_ended
         if not call.has_ended.is_set():
             raise self._silence()
         return call.result()
+
+    @contextmanager
+    def _worker_for(self, call: "_Call[T]") -> Iterator["_Worker"]:
+        """Lend a thread for one call; it is used again only after the call has ended."""
+        worker = self._idle.pop() if self._idle else _Worker()
+        try:
+            yield worker
+        finally:
+            if call.has_ended.is_set():
+                self._idle.append(worker)
+            else:
+                worker.retire()
 
     def _settle(self) -> None:
         if self._unfinished is None:
@@ -68,8 +85,31 @@ class BoundedCalls:
         )
 
 
+class _Worker:
+    """A thread that runs one call after the other; it ends with the process at the latest.
+
+    On a busy host a new thread has to wait its turn for milliseconds, one that wakes up has not.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def run(self, call: Callable[[], None]) -> None:
+        """Run a call after those that were given before."""
+        self._calls.put(call)
+
+    def retire(self) -> None:
+        """End when all calls have ended."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
 class _Call(Generic[T]):
-    """One call in its thread."""
+    """One call in another thread."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -79,10 +119,6 @@ class _Call(Generic[T]):
         self._has_begun = False
         self._is_cancelled = False
         self.has_ended = threading.Event()
-
-    def start(self) -> None:
-        """Start the call; it ends with the process at the latest."""
-        threading.Thread(target=self._run, daemon=True).start()
 
     def is_over_within(self, seconds: float) -> bool:
         """Wait for the end of the call; one that has not begun never will."""
@@ -98,7 +134,8 @@ class _Call(Generic[T]):
             raise self._error
         return self._results[0]
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Make the call, unless it was given up before it began."""
         with self._lock:
             if self._is_cancelled:
                 return

@@ -1,6 +1,5 @@
 """NVRAM files and TPM state directories of this host, read and replaced as a whole."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from vmsnap.host.renames import exchange_names, rename_without_replacing
 from vmsnap.host.safe_paths import opened_folder_of, opened_parent_of, status_of
 from vmsnap.host.tpm_archive import MAX_TOTAL_BYTES, is_archive, unpack
 from vmsnap.host.tpm_directories import read_directory, remove_directory, write_directory
-from vmsnap.model import Digest, FileMeta, HostFileType
+from vmsnap.model import FileMeta, HostFileType
 from vmsnap.ports import FileIdentity, HostFileReading, HostFileSpec
 
 MAX_NVRAM_BYTES = 80 * 1024 * 1024
@@ -120,19 +119,11 @@ class LocalHostFiles:
 def _read(spec: HostFileSpec, folder: int) -> HostFileReading:
     if spec.is_directory:
         directory = read_directory(folder, spec.path.name, spec.path)
-        return _reading(directory.archive, directory.meta, directory.marks)
+        return HostFileReading(directory.archive, directory.meta, directory.marks)
     limit = MAX_NVRAM_BYTES if spec.type is HostFileType.NVRAM else MAX_TOTAL_BYTES
     file = read_regular(folder, spec.path.name, shown=spec.path, limit_bytes=limit)
     marks = (spec.path.name, len(file.data), file.mtime_ns, file.ctime_ns)
-    return _reading(file.data, file.meta, (marks,))
-
-
-def _reading(
-    content: bytes, meta: FileMeta, marks: tuple[tuple[str, int, int, int], ...]
-) -> HostFileReading:
-    digest = Digest(hashlib.sha256(content).hexdigest())
-    signature = hashlib.sha256(repr((digest, marks)).encode(errors="surrogateescape")).hexdigest()
-    return HostFileReading(content=content, digest=digest, meta=meta, signature=signature)
+    return HostFileReading(file.data, file.meta, (marks,))
 
 
 def _require_readable(meta: FileMeta) -> None:

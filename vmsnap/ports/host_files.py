@@ -1,6 +1,8 @@
 """NVRAM files and TPM state directories."""
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -24,18 +26,28 @@ class HostFileSpec:
         return self.type is HostFileType.TPM and not self.is_file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HostFileReading:
     """A host file as it was read.
 
-    `signature` changes whenever the file (or any file of the directory) does: bytes, size, mtime
-    and ctime; it is compared, never interpreted.
+    `marks` are name, size, mtime and ctime of the file, or of each file of the directory. What is
+    computed of it waits until it is asked for: a guest may be suspended while it is read.
     """
 
     content: bytes = field(repr=False)
-    digest: Digest
     meta: FileMeta
-    signature: str
+    marks: tuple[tuple[str, int, int, int], ...]
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The SHA-256 of the content."""
+        return Digest(hashlib.sha256(self.content).hexdigest())
+
+    @cached_property
+    def signature(self) -> str:
+        """What changes whenever the file does, in bytes or marks; compared, never interpreted."""
+        seen = repr((self.digest, self.marks)).encode(errors="surrogateescape")
+        return hashlib.sha256(seen).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

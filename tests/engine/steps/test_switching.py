@@ -53,7 +53,7 @@ def test_what_libvirt_says_is_believed_less_than_what_the_domain_uses(world, run
 def test_a_switch_that_did_nothing_without_an_error_is_an_error(world, run, make, switch):
     """H24."""
     do(run, make)
-    world.hypervisor.switch_disks = lambda _domain, _overlays: 0.0
+    world.hypervisor.switch_disks = lambda _domain, _overlays, _targets: 0.0
     with pytest.raises(LibvirtError, match="vda"):
         do(run, switch)
 

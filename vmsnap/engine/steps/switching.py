@@ -69,6 +69,8 @@ class SwitchDisks:
         before = look(run)
         self._require_bases(before)
         window = self._switch_frozen(run, before)
+        # Only now: until here the guest may have stood still.
+        run.ports.hypervisor.sync_definitions()
         domain = look(run)
         self._require_switched(domain, window.failure)
         self._require_unmoved(run, domain, window)
@@ -115,16 +117,16 @@ class SwitchDisks:
         freezes = self.freeze_seconds is not None and is_running
         suspends = self.suspends and is_running
         if not freezes and not suspends:
-            return self._switch(run, None)
+            return self._switch(run, domain, None)
         hypervisor = run.ports.hypervisor
         with run.ports.watcher.watch(domain.id) as watch:
             if not freezes:
-                return self._switch(run, watch)
+                return self._switch(run, domain, watch)
             began = run.ports.clock.ticks()
             watch.stopping(GuestStop.FROZEN)
             try:
                 has_frozen = self._freeze(run, domain)
-                window = self._switch(run, watch if suspends else None)
+                window = self._switch(run, domain, watch if suspends else None)
             finally:
                 # Also after a freeze that failed: the agent may have frozen some, or do so yet.
                 hypervisor.thaw(domain.id)
@@ -143,21 +145,19 @@ class SwitchDisks:
             return False
         return True
 
-    def _switch(self, run: Run, watch: GuestWatch | None) -> _Window:
+    def _switch(self, run: Run, domain: Domain, watch: GuestWatch | None) -> _Window:
         window = _Window()
-        with self._suspended(run, watch, window) if watch is not None else nullcontext():
+        targets = [disk.target for disk in domain.current.disks]
+        with _Suspended(run, watch, window) if watch is not None else nullcontext():
             window.before = self._read(run)
             try:
                 window.call_ms = run.ports.hypervisor.switch_disks(
-                    run.operation.domain_id, self.overlays
+                    run.operation.domain_id, self.overlays, targets
                 )
             except LibvirtError as error:
                 window.failure = error
             window.after = self._read(run)
         return window
-
-    def _suspended(self, run: Run, watch: GuestWatch, window: _Window) -> "_Suspended":
-        return _Suspended(run, watch, window)
 
     def _read(self, run: Run) -> Readings:
         return {spec.type: run.ports.host_files.read(spec) for spec in self.host_files}

@@ -1,7 +1,7 @@
 """The Hypervisor port over libvirt."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,24 +84,29 @@ class LibvirtHypervisor(Guests):
         self._link.change("define the domain", lambda c: c.defineXML(xml))
         sync(self._folders.definitions)
 
-    def switch_disks(self, domain_id: DomainId, overlays: Mapping[str, Path]) -> float:
+    def switch_disks(
+        self, domain_id: DomainId, overlays: Mapping[str, Path], targets: Collection[str] = ()
+    ) -> float:
         """Make each target use its prepared overlay; without overlays nothing is asked.
 
-        Returns how long libvirt's own call took, in milliseconds.
+        `targets` are those of all disks; without them they are looked up. Returns how long
+        libvirt's own call took, in milliseconds.
         """
         if not overlays:
             return 0.0
+        request = switch_request(targets, overlays) if targets else None
 
         def switch(domain: Handle) -> float:
-            targets = self._definitions.parse(domain.XMLDesc(0)).disks
-            request = switch_request([disk.target for disk in targets], overlays)
+            asked = request or switch_request(self._targets(domain), overlays)
             began = time.monotonic()
-            domain.snapshotCreateXML(request, SWITCH_FLAGS)
+            domain.snapshotCreateXML(asked, SWITCH_FLAGS)
             return (time.monotonic() - began) * 1000
 
-        taken = self._link.change("switch the disks", on(domain_id, switch))
+        return self._link.change("switch the disks", on(domain_id, switch), is_urgent=True)
+
+    def sync_definitions(self) -> None:
+        """Make the definitions that libvirt has written survive a power loss."""
         sync(self._folders.definitions)
-        return taken
 
     def merge_live(self, domain_id: DomainId, order: LiveMerge, progress: Progress) -> None:
         """On a running domain, merge layers of one disk by a block job, and wait for its end."""
@@ -158,6 +163,9 @@ class LibvirtHypervisor(Guests):
     def max_chain_depth(self) -> int:
         """Return how many layers a disk may have on this libvirt before it refuses to start."""
         return deepest_chain(self._link.read("ask for the version", lambda c: c.getLibVersion()))
+
+    def _targets(self, domain: Handle) -> tuple[str, ...]:
+        return tuple(disk.target for disk in self._definitions.parse(domain.XMLDesc(0)).disks)
 
     def _volume_path(self, pool: str, name: str) -> Path | None:
         """Return the path of a volume, None if it cannot be had: of an inactive pool, say."""

@@ -19,16 +19,22 @@ class Guests:
 
     def suspend(self, domain_id: DomainId) -> None:
         """Stop the processors of a running domain."""
-        self._link.change("suspend the domain", on(domain_id, lambda domain: domain.suspend()))
+        self._link.change(
+            "suspend the domain", on(domain_id, lambda domain: domain.suspend()), is_urgent=True
+        )
 
     def resume(self, domain_id: DomainId) -> None:
         """Let a paused domain run; one that runs already is fine."""
 
         def resume(domain: Handle) -> None:
-            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+            # Asked only after a failure: until it is resumed, the guest stands still.
+            try:
                 domain.resume()
+            except libvirt.libvirtError:
+                if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                    raise
 
-        self._link.change("resume the domain", on(domain_id, resume))
+        self._link.change("resume the domain", on(domain_id, resume), is_urgent=True)
 
     def freeze(self, domain_id: DomainId, timeout_seconds: int) -> None:
         """Freeze the guest's file systems through its agent, within a time limit."""

@@ -21,6 +21,13 @@ Handle: TypeAlias = Any
 
 log = logging.getLogger(__name__)
 
+TRUSTED_SECONDS = 0.5
+"""So long after an answer an urgent change does not ask first whether libvirtd is there.
+
+Each question would lengthen the time for which a guest is suspended. A libvirtd that was restarted
+just then makes the change fail before it has begun, as it does right behind a question.
+"""
+
 
 class Link:
     """Calls of libvirt, each bounded by `timeout_seconds`; connects at the first one."""
@@ -39,15 +46,24 @@ class Link:
             raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
 
     def change(
-        self, what: str, work: Callable[[Connection], T], *, extra_seconds: float = 0.0
+        self,
+        what: str,
+        work: Callable[[Connection], T],
+        *,
+        extra_seconds: float = 0.0,
+        is_urgent: bool = False,
     ) -> T:
-        """Run a call that changes something, once; `extra_seconds` are added to its limit."""
+        """Run a call that changes something, once; `extra_seconds` are added to its limit.
+
+        `is_urgent` says that a guest stands still meanwhile.
+        """
         log.debug("libvirt: %s", what)
         try:
             return self._link.change(
                 work,
                 probe=lambda connection: connection.getLibVersion(),
                 extra_seconds=extra_seconds,
+                trusted_seconds=TRUSTED_SECONDS if is_urgent else 0.0,
             )
         except libvirt.libvirtError as error:
             raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
