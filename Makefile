@@ -2,12 +2,14 @@
 # make test-matrix   run the tests that tell libvirts apart on several: Debian 12, 13 and testing;
 #                    MATRIX="trixie" takes one of them (bookworm trixie forky)
 # make demo   install what is missing, then show the tool on a throw-away machine
+# make bench  install what is missing, then measure how long live creates let a guest stand still,
+#             beside libvirt's bare call; ROUNDS=100 takes longer and gives a better p99
 # make lint   formatting, style, types, imports and spelling alone
 # make clean  remove what these made: .venv, caches, the test guest (packages of apt stay)
 #
 # For Debian 12 and later, as root: test and demo start a libvirt of their own.
 
-.PHONY: test test-matrix demo lint clean
+.PHONY: test test-matrix demo bench lint clean
 
 test:
 	tests/live/install.sh test
@@ -21,6 +23,11 @@ test-matrix:
 demo:
 	@tests/live/install.sh demo
 	@tests/live/private-host.sh .venv/bin/python tests/live/demo.py
+
+ROUNDS = 30
+bench:
+	tests/live/install.sh test
+	@tests/live/private-host.sh .venv/bin/python tests/live/bench.py --rounds $(ROUNDS)
 
 lint:
 	tests/live/install.sh test
