@@ -9,6 +9,7 @@ import pytest
 from vmsnap.engine.codec import from_json, to_json
 from vmsnap.engine.layers import Action
 from vmsnap.engine.steps.definition import Define, Fence
+from vmsnap.engine.steps.endings import EndGroups
 from vmsnap.engine.steps.host_files import (
     ConfirmUnchanged,
     LayerWitness,
@@ -17,7 +18,6 @@ from vmsnap.engine.steps.host_files import (
     SwapHostFile,
     Witness,
 )
-from vmsnap.engine.steps.endings import EndGroups
 from vmsnap.engine.steps.merges import MergeLayers
 from vmsnap.engine.steps.rows import Commit, CommitGroup
 from vmsnap.engine.steps.switching import SwitchDisks

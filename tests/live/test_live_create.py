@@ -120,9 +120,8 @@ def test_a_kill_while_file_systems_are_frozen_thaws_them_within_a_second(agent_m
     window = range(calls.index("LibvirtHypervisor.freeze"), calls.index("LibvirtHypervisor.thaw"))
     for at in window:
         assert run(*words, at=at + 1).was_killed
-        assert wait_until(lambda: agent_machine.state == "running", GOES_ON_WITHIN_SECONDS), calls[
-            at
-        ]
+        is_on = wait_until(lambda: agent_machine.state == "running", GOES_ON_WITHIN_SECONDS)
+        assert is_on, calls[at]
         assert wait_until(lambda: not is_frozen(agent_machine), 5), calls[at]
         run("recover", status=0)
         assert agent_machine.state == "running"

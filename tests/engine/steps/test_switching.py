@@ -12,6 +12,7 @@ from vmsnap.model import DomainState, HostFileType
 from vmsnap.ports import GuestStop, HostFileSpec
 
 WHEN = ("before", "after")
+STOPS = ("suspend", "switch_disks", "resume")
 ENDS = (LibvirtError("injected"), KeyboardInterrupt())
 
 
@@ -159,7 +160,7 @@ def test_a_suspended_guest_is_resumed_and_its_stand_still_measured(running, run,
     ]
 
 
-@pytest.mark.parametrize("failure", list(product(["suspend", "switch_disks", "resume"], WHEN, ENDS)))
+@pytest.mark.parametrize("failure", list(product(STOPS, WHEN, ENDS)))
 def test_no_failure_leaves_a_guest_suspended(running, run, make, switch, failure):
     """H29: neither an error nor a signal; what could not be resumed is left to the watcher."""
     switch = replace(switch, was=DomainState.RUNNING, suspends=True)
