@@ -24,8 +24,8 @@ def test_all_verbs_are_there():
         "vm list", "vm show", "snapshot create", "snapshot list", "snapshot delete",
         "group list", "group show", "group tree", "group check", "group diff", "group revert",
         "group delete", "group ungroup", "purge", "backup create", "backup list", "backup show",
-        "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo", "recover",
-        "db status", "db upgrade",
+        "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
+        "recover", "db status", "db upgrade",
     }  # fmt: skip
 
 
