@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tree-sequences", type=int, default=200, help="how many random sequences")
     parser.addoption("--tree-seed", type=int, default=0, help="the seed of the first of them")
     parser.addoption(
-        "--live-tree-sequences", type=int, default=16, help="how many of them on a real libvirt"
+        "--live-tree-sequences", type=int, default=18, help="how many of them on a real libvirt"
     )
 
 

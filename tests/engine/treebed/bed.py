@@ -20,9 +20,16 @@ from lxml import etree
 from vmsnap.engine.create import create_group
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.recover import recover_all
-from vmsnap.engine.requests import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
+from vmsnap.engine.requests import (
+    CreateRequest,
+    DeleteRequest,
+    RevertRequest,
+    UndoRequest,
+    UngroupRequest,
+)
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
+from vmsnap.engine.ungroup import ungroup
 from vmsnap.errors import (
     DomainRunningError,
     NotAvailableError,
@@ -228,8 +235,10 @@ class Bed(Runs):
         targets = {target for name in chosen for target in self.model.groups[name].disks}
 
         def do(ports: Ports) -> None:
-            request = DeleteRequest(with_children=children)
-            result = delete_groups(ports, self.world.name, names, request)
+            singles = tuple(name for name in names if "/" in name)
+            groups = [name for name in names if "/" not in name]
+            request = DeleteRequest(with_children=children, singles=singles)
+            result = delete_groups(ports, self.world.name, groups, request)
             self.said += result.changes
             # On a branch that a running machine does not use, layers wait until it is off.
             are_left = bool(self.ending() & set(chosen))
@@ -245,6 +254,15 @@ class Bed(Runs):
             self.model.remove([name for name in known if name not in left])
             if not self.model.deleting():
                 self.loose -= targets
+        self.inspect()
+
+    def ungroup(self, name: str, *, drop: bool = False, trap: Trap | None = None) -> None:
+        self._note("ungroup", name, drop=drop, trap=trap)
+        request = UngroupRequest(drop_backup=drop)
+        if self.attempt(lambda ports: ungroup(ports, self.world.name, name, request), trap):
+            known = [group.name for group in self.groups()]
+            singles = [item for item in known if item.rpartition("/")[0] == name]
+            self.model.ungroup(name, singles, drop=drop)
         self.inspect()
 
     def finish_deletes(self, trap: Trap | None = None) -> None:

@@ -8,20 +8,25 @@ from engine.treebed.trap import Trap
 
 KIB = 1024
 SMALLEST, LARGEST = 256 * KIB, 1280 * KIB
-OFF_ONLY = {"detach", "attach", "finish_deletes"}
-MOSTLY_OFF = {"revert", "undo"}
-RUNNING_SHARE = 0.95
-"""How many of the steps that a running machine allows are done on one; about half of all are so."""
+RUNNING_SHARES = {
+    **dict.fromkeys(("detach", "attach", "finish_deletes"), 0.0),
+    **dict.fromkeys(("revert", "undo"), 0.05),
+}
+"""How many of the steps that need the machine off are tried on a running one."""
 
 
 class Dice:
     """Takes a bed through random steps, each chosen by what there is to act upon."""
 
     def __init__(
-        self, bed: Bed, seed: int, *, may_run: bool = True, without: Collection[str] = ()
+        self, bed: Bed, seed: int, *, running_share: float = 0.0, without: Collection[str] = ()
     ) -> None:
+        """Do such a share of the steps that a running machine allows on one, and some verbs never.
+
+        Reverts and the like are not allowed, so of all steps it is less.
+        """
         self.bed = bed
-        self.may_run = may_run
+        self.running_share = running_share
         self.without = without
         self.chance = random.Random(seed)  # noqa: S311 - a test's dice
         self.names = 0
@@ -47,7 +52,8 @@ class Dice:
             "firmware": 5,
             "resize": 16 if model.disks else 0,
             "create": (18 if count < 7 else 4) if model.disks else 0,
-            "revert": 18 if count else 0,
+            "revert": 18 if model.whole() else 0,
+            "ungroup": 4 if self._ready() else 0,
             "undo": 14 if model.safety else 1,
             "delete": 4 * count,
             "detach": 3 if len(model.disks) > 1 else 0,
@@ -57,14 +63,14 @@ class Dice:
         }
         weights |= dict.fromkeys(self.without, 0)
         verb = verb or self.chance.choices([*weights], [*weights.values()])[0]
-        if self.may_run:
+        if self.running_share:
             self._turn_on_or_off(verb)
         before = len(self.bed.script)
         getattr(self, verb)()
         self.done += len(self.bed.script) > before
 
     def _turn_on_or_off(self, verb: str) -> None:
-        share = 0.0 if verb in OFF_ONLY else 0.05 if verb in MOSTLY_OFF else RUNNING_SHARE
+        share = RUNNING_SHARES.get(verb, self.running_share)
         is_running = self.chance.random() < share
         if is_running and not self.bed.is_running:
             self.bed.start(is_paused=self.chance.random() < 0.5)
@@ -77,7 +83,8 @@ class Dice:
         return "revert" if self._ready() else "create"
 
     def _ready(self) -> list[str]:
-        return [name for name, group in self.bed.model.groups.items() if not group.is_deleting]
+        model = self.bed.model
+        return [name for name in model.whole() if not model.groups[name].is_deleting]
 
     # --- one method a verb ----------------------------------------------------------------------
 
@@ -118,7 +125,7 @@ class Dice:
         self.bed.create(f"g{self.names}", exclude=exclude, trap=self._trap())
 
     def revert(self) -> None:
-        names = [*self.bed.model.groups]
+        names = self.bed.model.whole()
         if self.chance.random() < 0.95:
             names = self._ready() or names
         name = self.chance.choice(names)
@@ -152,6 +159,10 @@ class Dice:
         if free:
             self.bed.attach(self.chance.choice(free))
 
+    def ungroup(self) -> None:
+        name = self.chance.choice(self._ready())
+        self.bed.ungroup(name, drop=self.chance.random() < 0.3, trap=self._trap())
+
     def finish_deletes(self) -> None:
         self.bed.finish_deletes(trap=self._trap())
 
@@ -168,5 +179,5 @@ class Dice:
         recovery = None
         if how == "kill" and recovers_at:
             recovery = Trap(recovers_at, ("kill", "error")[at % 2], is_after)
-        toggles = self.may_run and how == "kill" and self.chance.random() < 0.3
+        toggles = bool(self.running_share) and how == "kill" and self.chance.random() < 0.3
         return Trap(at, how, is_after, recovery, toggles=toggles)

@@ -3,14 +3,25 @@
 import io
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from engine.treebed.model import Firmware
 from engine.treebed.qcow2 import chain, describe, read_image
 
 from vmsnap.host.image_pull import PREFIX
-from vmsnap.model import Capture, Digest, Group, GroupState, HostFileType, Layer
+from vmsnap.model import (
+    Capture,
+    Digest,
+    Group,
+    GroupKind,
+    GroupState,
+    HostFileType,
+    Layer,
+    Resource,
+    ResourceKind,
+)
 
 
 def inspect(bed) -> None:
@@ -104,15 +115,31 @@ def inspect_groups(
                 assert layer.facts == bed.world.ports.images.facts(layer.path)
                 found = read_image(layer.path, layer.format, known)
                 _same(wanted.disks[item.target], found, f"{item.target} of {name}")
-        assert content(_digest(group, HostFileType.NVRAM)) == wanted.firmware.nvram
-        archive = content(_digest(group, HostFileType.TPM))
-        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-            state = opened.extractfile("tpm2-00.permall").read()
-        assert state == wanted.firmware.tpm
+        if wanted.firmware is None:
+            assert group.kind is GroupKind.SINGLE
+            assert group.resource.backups == ()
+        else:
+            assert _backed_up(group.resource, content) == firmware_files(wanted.firmware)
+    alone = {item.name: item for item in catalog.resources() if item.kind is not ResourceKind.GROUP}
+    assert alone.keys() == model.backups.keys()
+    for name, firmware in model.backups.items():
+        assert _backed_up(alone[name], content) == firmware_files(firmware)
 
 
-def _digest(group: Group, type_: HostFileType) -> Digest:
-    backup = group.resource.backup(type_)
+def firmware_files(firmware: Firmware) -> tuple[bytes, bytes]:
+    """Return NVRAM and TPM state."""
+    return firmware.nvram, firmware.tpm
+
+
+def _backed_up(owner: Resource, content: Callable[[Digest], bytes]) -> tuple[bytes, bytes]:
+    archive = content(_digest(owner, HostFileType.TPM))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        state = opened.extractfile("tpm2-00.permall").read()
+    return content(_digest(owner, HostFileType.NVRAM)), state
+
+
+def _digest(owner: Resource, type_: HostFileType) -> Digest:
+    backup = owner.backup(type_)
     assert backup.capture is Capture.CAPTURED
     return backup.digest
 

@@ -20,7 +20,8 @@ class KnownGroup:
 
     disks: Mapping[str, bytes]
     attached: frozenset[str]
-    firmware: Firmware
+    firmware: Firmware | None
+    """None of a single snapshot: what is left of one disk when its group was ungrouped."""
     parent: str | None
     is_deleting: bool = False
     is_stood_on: bool = False
@@ -40,6 +41,8 @@ class Model:
     groups: dict[str, KnownGroup] = field(default_factory=dict)
     current: str | None = None
     safety: str | None = None
+    backups: dict[str, Firmware] = field(default_factory=dict)
+    """What groups that were ungrouped left, by their names."""
     orphans: dict[Path, tuple[str, bytes]] = field(default_factory=dict)
     """Files of detached disks, which somebody may attach again: target and bytes."""
 
@@ -51,6 +54,24 @@ class Model:
         held = {target: data for target, data in self.disks.items() if target not in exclude}
         self.groups[name] = KnownGroup(held, self.attached, self.firmware, self.current)
         self.current = name
+
+    def ungroup(self, name: str, singles: Collection[str], *, drop: bool) -> None:
+        """Make single snapshots of a group (`GROUP/TARGET`, in this order), and a backup."""
+        group = self.groups[name]
+        if not drop:
+            self.backups[name] = group.firmware
+        split: dict[str, KnownGroup] = {}
+        for known, other in self.groups.items():
+            split[known] = other
+            for single in singles if known == name else ():
+                held = {single.rpartition("/")[2]: group.disks[single.rpartition("/")[2]]}
+                split[single] = replace(group, disks=held, firmware=None, is_stood_on=False)
+        self.groups = split
+        self.remove([name])
+
+    def whole(self) -> list[str]:
+        """Name the groups that are no single snapshots."""
+        return [name for name, group in self.groups.items() if group.firmware is not None]
 
     def go_back(self, name: str, *, keep: bool, safety: str | None, ends: bool) -> None:
         """Make the machine what a group holds; `safety` is what the present is kept as."""

@@ -13,7 +13,7 @@ from fakes.merging import merging_images
 from vmsnap.engine.recover import recover_all
 from vmsnap.errors import LeftChangedError, LibvirtError, VmsnapError
 from vmsnap.model import Domain, GroupState
-from vmsnap.ports import LiveMerge, Ports
+from vmsnap.ports import LiveMerge, MergeKind, Ports
 
 
 class Runs:
@@ -128,21 +128,31 @@ class Runs:
             assert self.domain.definition.is_fenced
 
     def _merge_live(self, order: LiveMerge) -> None:
-        """Do what QEMU does; it can be ended when the data are written and no header is yet."""
-        if self.qemu.trap is not None:
-            command = ["qemu-img", "commit", "-q", "-d", "-f", "qcow2", "-b", order.base, order.top]
-            argv = list(map(str, command))
-            self.qemu.trap.around(
-                LibvirtError,
-                lambda: subprocess.run(argv, check=True, capture_output=True),
-                "block_job",
-            )
+        """Do what QEMU does; it can be ended when the data are written and no header is yet.
+
+        Or, with a trap at torn_job, when the header is written and where the data are is not.
+        """
+        chain = self.domain.chains[order.target]
+        above = chain[chain.index(order.top) - 1]
+        format_ = "raw" if order.base.suffix == ".raw" else "qcow2"
+        trap = self.qemu.trap
+        if trap is not None and trap.method == "torn_job" and order.kind is MergeKind.COMMIT:
+            rebase = ("rebase", "-u", "-f", "qcow2", "-b", order.base, "-F", format_, above)
+            trap.around(LibvirtError, lambda: qemu_img(*rebase), "torn_job")
+        if trap is not None:
+            commit = ("commit", "-q", "-d", "-f", "qcow2", "-b", order.base, order.top)
+            trap.around(LibvirtError, lambda: qemu_img(*commit), "block_job")
         self.block_job(order)
 
 
 def chain_of(path: Path) -> tuple[Path, ...]:
     """Return what QEMU would open for a disk, topmost first."""
     return tuple(image.path for image in chain(path))
+
+
+def qemu_img(*words: object) -> None:
+    """Run qemu-img."""
+    subprocess.run(["qemu-img", *map(str, words)], check=True, capture_output=True)
 
 
 def _die(error, run, steps, done):

@@ -41,7 +41,8 @@ class Trap:
     method: str | None = None
     """Count only the calls of this method, such as images.commit; or qemu_img, its writing ones.
 
-    Or block_job: QEMU has written the data of a live merge, and no header yet.
+    Or block_job: QEMU has written the data of a live merge, and no header yet; or torn_job, the
+    other way round, where it was killed as well.
     """
     toggles: bool = False
     """For a kill: the machine is turned off, or on, before anything is recovered."""

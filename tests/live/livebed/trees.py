@@ -160,7 +160,16 @@ class LiveBed(Bed):
     def delete(self, *names: str, children: bool = False, trap: Trap | None = None) -> None:
         flags = ["--children"] if children else []
         self.words = ("group", "delete", self.world.name, *names, *flags, "--yes")
+        if any("/" in name for name in names):
+            self.words = ()
+            if len(names) == 1 and not children:
+                self.words = ("snapshot", "delete", self.world.name, *names, "--yes")
         super().delete(*names, children=children, trap=trap)
+
+    def ungroup(self, name: str, *, drop: bool = False, trap: Trap | None = None) -> None:
+        flags = ["--drop-backup"] if drop else []
+        self.words = ("group", "ungroup", self.world.name, name, *flags)
+        super().ungroup(name, drop=drop, trap=trap)
 
     def finish_deletes(self, trap: Trap | None = None) -> None:
         self.words = ("recover",)
