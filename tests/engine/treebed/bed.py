@@ -50,8 +50,7 @@ class Bed(Runs):
         self.templates = {template: template.read_bytes()} if template else {}
         self.originals = frozenset(world.disks.values())
         self.said: list[str] = []
-        """What deletes said that they did; of one that was interrupted nothing is known."""
-        self.is_said = True
+        """What deletes said that they did."""
         self.unfit: set[str] = set()
         """Targets whose sizes may not allow to merge into the original file."""
         self.moved: set[str] = set()
@@ -269,6 +268,7 @@ class Bed(Runs):
         """Recover, with the machine off: what had to wait is merged."""
         self._note("finish_deletes", trap=trap)
         assert not self.is_running
+        self.is_said = False
         self.attempt(lambda ports: recover_all(ports, dry_run=False), trap)
         self.recover()
         assert self.model.deleting() == []

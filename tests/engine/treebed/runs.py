@@ -20,6 +20,8 @@ class Runs:
     """A machine, and the script of what was done to it."""
 
     model: Model
+    is_said = True
+    """Whether deletes said all that they did: not one that was interrupted, nor recover."""
 
     def __init__(self, world, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world, self.monkeypatch = world, monkeypatch
@@ -81,6 +83,7 @@ class Runs:
         """Nothing is left to recover but deletes, and of a machine that is off not even those."""
         for result in recover_all(self.world.ports, dry_run=False):
             assert (result.verb, result.outcome) == ("group delete", "finished"), result
+            self.is_said = False
         assert recover_all(self.world.ports, dry_run=False) == ()
         left = self.ending()
         assert self.is_running or not left
