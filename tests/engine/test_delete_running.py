@@ -1,5 +1,6 @@
 """Deleting groups of a machine that runs or is paused: only what QEMU has open is merged there."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -278,3 +279,23 @@ def test_a_delete_that_recover_cannot_finish_yet_is_said(branched):
     assert (result.outcome, result.verb) == ("waiting", "group delete")
     assert "managed-save" in result.message
     assert ending(branched) == ["three"]
+
+
+def test_a_file_that_stays_is_named_by_the_recover_that_finishes_the_delete(world):
+    """H59: the original image is smaller now, so it is pulled from and left in place."""
+    start_with_groups(world)
+    world.hypervisor.stop(world.uuid)
+    world.delete(*NAMES[1:])
+    original = world.disks["vda"]
+    overlay = world.active("vda")
+    assert overlay != original
+    command = ["qemu-img", "resize", "-q", "--shrink", str(overlay), "512k"]
+    subprocess.run(command, check=True)
+    world.hypervisor.start(world.uuid)
+    assert not world.delete(NAMES[0]).is_complete
+    world.hypervisor.stop(world.uuid)
+    (result,) = recover_all(world.ports, dry_run=False)
+    assert result.outcome == "finished"
+    said = [text for text in world.ports.reporter.warnings if f"'{original}' stays" in text]
+    assert said
+    assert original.exists()

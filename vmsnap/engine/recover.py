@@ -123,6 +123,9 @@ def _finish_delete(ports: Ports, domain_id: DomainId) -> RecoverResult:
     except StateError as error:
         outcome, message = "waiting", f"the delete of {quoted} cannot go on: {error.message}"
     else:
+        for text in (*result.changes, *result.notes):
+            if " stays" in text:
+                ports.reporter.warn(text)
         left = next((item for item in result.results if not item.merged), None)
         if left is not None:
             outcome = "waiting"
