@@ -67,7 +67,7 @@ def test_a_limit_says_that_there_are_older_ones(vmsnap):
 def test_a_domain_that_is_gone_keeps_its_history(vmsnap, host):
     (uuid,) = host.machines
     host.undefine(uuid)
-    for words in ((NAME,), (uuid,), (uuid[:6],)):
+    for words in ((NAME,), (uuid,), (uuid[:8],)):
         assert "group revert" in vmsnap("history", *words).out
     assert "undo" not in vmsnap("history", NAME).out
     assert vmsnap("history", "nobody", "--json", status=11).code == "domain_not_found"

@@ -103,6 +103,8 @@ def test_suspending_can_be_demanded_and_not_both_demanded_and_forbidden(running)
     assert group.group.instant.proof is Proof.SUSPENDED
     with pytest.raises(UsageError):
         running.create("tuesday", suspend=True, no_suspend=True)
+    with pytest.raises(UsageError):
+        running.create("tuesday", quiesce=True, try_quiesce=True)
 
 
 def test_a_paused_machine_stays_paused(running):

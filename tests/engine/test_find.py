@@ -24,7 +24,7 @@ def add_other(world, uuid, name="vmsnap-test-other"):
 
 
 def test_a_domain_is_found_by_name_uuid_and_prefix(world):
-    for text in (world.name, world.uuid, world.uuid.upper(), world.uuid[:3]):
+    for text in (world.name, world.uuid, world.uuid.upper(), world.uuid[:8]):
         assert find_domain_id(world.ports, text) == world.uuid
         assert find_domain(world.ports, text).name == world.name
 
@@ -32,14 +32,24 @@ def test_a_domain_is_found_by_name_uuid_and_prefix(world):
 def test_a_prefix_that_fits_two_is_ambiguous_and_names_both(world):
     add_other(world, world.uuid.replace("0001", "0002"))
     with pytest.raises(AmbiguousIdError, match="vmsnap-test-web") as caught:
-        find_domain_id(world.ports, world.uuid[:4])
+        find_domain_id(world.ports, world.uuid[:9])
     assert "vmsnap-test-other" in caught.value.message
     assert caught.value.exit_code == 12
 
 
 def test_a_name_goes_before_a_prefix(world):
-    add_other(world, "bbbbbbbb-0000-4000-8000-000000000002", name="aaaa")
-    assert find_domain_id(world.ports, "aaaa").startswith("bbbb")
+    add_other(world, "bbbbbbbb-0000-4000-8000-000000000002", name="aaaaaaaa")
+    assert find_domain_id(world.ports, "aaaaaaaa").startswith("bbbb")
+
+
+@pytest.mark.parametrize("length", [1, 4, 7])
+def test_a_short_prefix_picks_nothing(world, length):
+    """H2: a name that is no more, such as 'a' or '4', must not pick another thing to delete."""
+    group = world.create("monday").group.group
+    with pytest.raises(GroupNotFoundError):
+        pick_group([group], world.name, group.id[:length])
+    with pytest.raises(DomainNotFoundError):
+        find_domain_id(world.ports, world.uuid[:length])
 
 
 @pytest.mark.parametrize("text", ["nobody", "", "a%", "vmsnap-test-we", "../x", "升级"])
@@ -96,11 +106,13 @@ def test_a_name_of_before_is_explained_but_found_only_for_reading(world):
 def test_two_domains_that_had_one_name_are_told_apart_by_their_uuids(world):
     world.create("monday")
     world.hypervisor.rename(world.uuid, "vmsnap-test-new")
-    other = DomainRecord(world.hypervisor.host, DomainId("bb"), world.name)
+    other = DomainRecord(
+        world.hypervisor.host, DomainId("bbbbbbbb-0000-4000-8000-000000000002"), world.name
+    )
     world.ports.catalog.apply(CatalogChange(record=other))
     with pytest.raises(AmbiguousIdError, match=world.uuid):
         find_known_domain(world.ports, world.name, None)
-    assert find_known_domain(world.ports, "bb", None) == ("bb", world.name)
+    assert find_known_domain(world.ports, "bbbbbbbb", None)[1] == world.name
 
 
 def test_a_domain_that_was_on_two_hosts_is_one(world):
@@ -109,5 +121,5 @@ def test_a_domain_that_was_on_two_hosts_is_one(world):
     other = DomainRecord(HostId("99"), DomainId(world.uuid), world.name)
     world.ports.catalog.apply(CatalogChange(record=other))
     world.hypervisor.undefine(world.uuid)
-    for text in (world.name, world.uuid[:6]):
+    for text in (world.name, world.uuid[:8]):
         assert find_known_domain(world.ports, text, None) == (world.uuid, world.name)

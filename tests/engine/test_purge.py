@@ -119,7 +119,7 @@ def test_a_domain_that_is_defined_is_refused(world):
     """H41."""
     world.create("one")
     before = world.everything()
-    for text in (world.name, world.uuid, world.uuid[:5]):
+    for text in (world.name, world.uuid, world.uuid[:8]):
         with pytest.raises(StateError, match="is defined") as caught:
             purge(world, text)
         assert caught.value.exit_code == 14

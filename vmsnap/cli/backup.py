@@ -40,7 +40,7 @@ app = typer.Typer(
     epilog=epilog(
         "vmsnap backup create web1",
         "vmsnap backup create web1 --name weekly --replace",
-        statuses=(11, 13, 14, 20, 21, 22, 30, 75),
+        statuses=(3, 11, 13, 14, 20, 21, 22, 30, 75),
     ),
 )
 def create(

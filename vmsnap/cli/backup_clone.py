@@ -42,13 +42,13 @@ def clone(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Name, UUID or unique UUID prefix of the domain to copy from."
+            metavar="SOURCE", help="Name or UUID of the domain to copy from; 8 digits suffice."
         ),
     ],
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="TARGET...", help="Names, UUIDs or unique UUID prefixes of other domains."
+            metavar="TARGET...", help="Names or UUIDs of other domains; 8 digits suffice."
         ),
     ],
     *,

@@ -141,7 +141,9 @@ def delete(
     domain: Domain,
     groups: Annotated[
         list[str],
-        typer.Argument(metavar="GROUP...", help="Names, UUIDs or unique UUID prefixes of groups."),
+        typer.Argument(
+            metavar="GROUP...", help="Names or UUIDs of groups; 8 digits of a UUID suffice."
+        ),
     ],
     *,
     children: Annotated[

@@ -48,19 +48,22 @@ def bytes_per_second(rate: str | None) -> int:
 
 
 Domain = Annotated[
-    str, typer.Argument(metavar="DOMAIN", help="Name, UUID or unique UUID prefix of a domain.")
+    str,
+    typer.Argument(metavar="DOMAIN", help="Name or UUID of a domain; 8 digits of a UUID suffice."),
 ]
 AnyDomain = Annotated[
     str | None,
     typer.Argument(metavar="[DOMAIN]", help="Only this domain's; all domains' without it."),
 ]
 Group = Annotated[
-    str, typer.Argument(metavar="GROUP", help="Name, UUID or unique UUID prefix of a group.")
+    str,
+    typer.Argument(metavar="GROUP", help="Name or UUID of a group; 8 digits of a UUID suffice."),
 ]
 Backup = Annotated[
     str,
     typer.Argument(
-        metavar="BACKUP", help="Name, UUID or unique UUID prefix of a backup, or of its group."
+        metavar="BACKUP",
+        help="Name or UUID of a backup, or of its group; 8 digits of a UUID suffice.",
     ),
 ]
 Name = Annotated[

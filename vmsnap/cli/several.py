@@ -22,7 +22,7 @@ Domains = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="DOMAIN...",
-        help="Names, UUIDs or unique UUID prefixes of domains.",
+        help="Names or UUIDs of domains; 8 digits of a UUID suffice.",
         show_default=False,
     ),
 ]

@@ -34,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and se
         "vmsnap snapshot create web1 --name before-upgrade",
         "vmsnap snapshot create web1 --exclude vdb --without tpm --dry-run",
         "vmsnap snapshot create --all --try-quiesce --wait 60",
-        statuses=(11, 13, 14, 16, 20, 21, 22, 24, 30, 75),
+        statuses=(3, 11, 13, 14, 16, 20, 21, 22, 24, 30, 75),
     ),
 )
 def create(
@@ -152,7 +152,7 @@ def delete(
     snapshots: Annotated[
         list[str],
         typer.Argument(
-            metavar="SNAPSHOT...", help="Names GROUP/DISK, UUIDs or unique UUID prefixes."
+            metavar="SNAPSHOT...", help="Names GROUP/DISK, or UUIDs; 8 digits of one suffice."
         ),
     ],
     bandwidth: Bandwidth = None,

@@ -85,6 +85,9 @@ def create_group(ports: Ports, domain: str, request: CreateRequest) -> CreateRes
     if request.suspend and request.no_suspend:
         message = "--suspend and --no-suspend exclude each other"
         raise UsageError(message)
+    if request.quiesce and request.try_quiesce:
+        message = "--quiesce and --try-quiesce exclude each other"
+        raise UsageError(message)
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
@@ -248,7 +251,7 @@ def _name(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     if request.name is None:
         return generated_name(ports.clock.now(), taken)
     if request.name in taken:
-        message = f"the domain has a group or backup '{request.name}' already"
+        message = f"the domain has a group, backup or snapshots '{request.name}' already"
         raise NameTakenError(message, hint="choose another --name")
     return request.name
 

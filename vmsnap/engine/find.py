@@ -28,7 +28,9 @@ from vmsnap.ports import Ports
 
 Item = TypeVar("Item")
 
-_UUID_PREFIX = re.compile(r"[0-9a-f-]{1,36}")
+# A shorter one is too easily a name that was mistyped, or is no more, and would pick another
+# thing to delete or to go back to.
+_UUID_PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 
 
 def find_domain_id(ports: Ports, text: str) -> DomainId:

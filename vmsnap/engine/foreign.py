@@ -44,8 +44,10 @@ def refuse_ruined(images: Images, domain: Domain, touched: Touched) -> None:
                 f"libvirt's {kind} snapshot '{snapshot.name}' of domain '{domain.name}' needs"
                 f" '{path}' as it is"
             )
+            # Without --metadata libvirt would itself merge or change what groups have frozen.
             raise StateError(
-                message, hint=f"virsh snapshot-delete {operands(domain.name, snapshot.name)}"
+                message,
+                hint=f"virsh snapshot-delete {operands(domain.name, snapshot.name)} --metadata",
             )
     for path in touched.moved:
         count = _internal_snapshots(images, path)
