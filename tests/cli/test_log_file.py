@@ -8,7 +8,7 @@ NAME = "vmsnap-test-web"
 def test_a_changing_run_is_logged_from_start_to_end(vmsnap, host, log_file):
     vmsnap("snapshot", "create", NAME, "--name", "monday")
     lines = log_file.read_text().splitlines()
-    assert f"INFO start: snapshot create uid=0 name='monday' domain='{NAME}'" in lines[0]
+    assert f"INFO start: snapshot create uid=0 name='monday' domains=('{NAME}',)" in lines[0]
     assert any("creating group 'monday'" in line for line in lines)
     assert " INFO end: snapshot create status=0 seconds=" in lines[-1]
 

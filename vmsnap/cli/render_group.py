@@ -132,7 +132,9 @@ def instant(found: "Instant") -> str:
         "suspended": "the guest stood still meanwhile",
     }
     said = [f"{found.proof.value} ({words[found.proof.value]})"]
-    if found.proof.value != "offline":
+    if found.domain_state.value == "paused":
+        said = ["suspended (the guest was paused)"]
+    elif found.proof.value != "offline":
         said.append(
             f"{found.domain_state.value}, stood still {found.stood_still_ms:.1f} ms at most"
         )
