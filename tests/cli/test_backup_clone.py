@@ -82,3 +82,12 @@ def test_a_backup_can_be_cloned(vmsnap, copies, nvram):
     assert copies[TARGET].read_bytes() == b"own order!" * 100
     run = vmsnap("backup", "clone", SOURCE, TARGET, "--from", "weekly")
     assert copies[TARGET].read_bytes() == b"boot order" * 100
+
+
+def test_no_undo_is_hinted_at_where_it_could_take_nothing_back(vmsnap, copies, tmp_path):
+    """H18: the target was never started."""
+    copies[TARGET].unlink()
+    (tmp_path / "host" / "swtpm" / UUIDS[TARGET] / "tpm2" / "tpm2-00.permall").unlink()
+    run = vmsnap("backup", "clone", SOURCE, TARGET)
+    assert "note: nvram: there was none yet; 'vmsnap undo' cannot take it away" in run.out
+    assert "hint:" not in run.err

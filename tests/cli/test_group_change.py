@@ -2,6 +2,7 @@
 
 import pytest
 
+from vmsnap.cli.options import bytes_per_second, rate
 from vmsnap.engine import delete, revert
 from vmsnap.engine.requests import Power, RevertRequest
 from vmsnap.engine.results import DeleteResult, MergeResult
@@ -121,3 +122,20 @@ def test_what_waits_until_the_domain_is_off_says_how_to_get_there(vmsnap, host, 
     assert run.err == (
         f"error: 'monday/vda' is not merged yet: {waits}\nhint: virsh shutdown {NAME}\n"
     )
+
+
+def test_the_hint_of_a_question_keeps_every_option_that_was_given(vmsnap, group):
+    words = (
+        "--no-safety --keep-definition --allow-disk-changes --drop-managed-save --shutdown --start"
+        " --leave nvram --leave tpm --shutdown-timeout 7"
+    )
+    run = vmsnap("group", "revert", NAME, "monday", *words.split(), status=2)
+    assert run.err.endswith(f"hint: vmsnap group revert {NAME} monday {words} --yes\n")
+    words = "--children --bandwidth 1536K"
+    run = vmsnap("group", "delete", NAME, "monday", *words.split(), status=2)
+    assert run.err.endswith(f"hint: vmsnap group delete {NAME} monday {words} --yes\n")
+
+
+@pytest.mark.parametrize("typed", ["50", "1.5", "0.1", "800k", "1.0001K", "2G", "0.3333G", "7.77"])
+def test_a_bandwidth_in_a_hint_is_the_one_that_was_typed(typed):
+    assert bytes_per_second(rate(bytes_per_second(typed))) == bytes_per_second(typed)

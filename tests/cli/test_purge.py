@@ -32,7 +32,7 @@ def test_lists_show_the_name_of_today(vmsnap, host):
 
 def test_other_verbs_say_that_it_is_gone(vmsnap, gone):
     run = vmsnap("group", "revert", NAME, "monday", status=11)
-    assert run.err.endswith(f"hint: vmsnap group list {NAME}\n")
+    assert run.err.endswith(f"hint: vmsnap purge {NAME}\n")
 
 
 def test_it_shows_what_goes_and_what_stays_and_asks(vmsnap, gone, terminal, host):

@@ -134,6 +134,33 @@ def test_a_target_that_was_never_started_gets_files_like_the_sources(world):
         undo(world, target.name)
 
 
+def test_what_undo_cannot_take_away_is_said_and_promised_nowhere(world):
+    """H18: a safety backup that says 'not_created' brings nothing back, and removes nothing."""
+    target = second_machine(world, value=None)
+    for dry_run in (True, False):
+        request = CloneRequest(tpm=KEEP, dry_run=dry_run)
+        result = clone_backup(world.ports, world.name, [target.name], request)
+        notes = only(result).notes
+        assert notes == tuple(
+            f"{type_}: there was none yet; 'vmsnap undo' cannot take it away"
+            for type_ in ("nvram", "tpm")
+        )
+        assert f"domain '{target.name}': {notes[0]}" in result.notes
+        assert not only(result).can_undo
+
+
+def test_what_undo_can_take_back_in_part_is_promised_with_a_note(world, source):
+    own = world.tpm / "tpm2-00.permall"
+    before = own.read_bytes()
+    world.nvram.unlink()
+    target = only(clone(world, source))
+    assert (target.can_undo, len(target.notes)) == (True, 1)
+    result = undo(world)
+    assert own.read_bytes() == before
+    assert world.nvram.exists()
+    assert any(note.startswith("nvram: stays as it is") for note in result.notes)
+
+
 @pytest.mark.parametrize("group", [True, False])
 def test_a_group_or_a_backup_can_be_given(world, source, group):
     if group:

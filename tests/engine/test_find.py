@@ -99,8 +99,9 @@ def test_a_name_of_before_is_explained_but_found_only_for_reading(world):
     with pytest.raises(DomainNotFoundError, match="it is called 'vmsnap-test-new' now"):
         find_domain_id(world.ports, world.name)
     world.hypervisor.undefine(world.uuid)
-    with pytest.raises(DomainNotFoundError, match="any more"):
+    with pytest.raises(DomainNotFoundError, match="any more") as caught:
         find_domain_id(world.ports, world.name)
+    assert caught.value.hint == f"vmsnap purge {world.name}"
 
 
 def test_two_domains_that_had_one_name_are_told_apart_by_their_uuids(world):

@@ -147,6 +147,14 @@ def test_what_was_not_created_yet_refuses(world):
     assert world.nvram.read_bytes() == live
 
 
+def test_what_was_gone_comes_back_without_the_promise_that_undo_takes_it_away(world):
+    keep(world)
+    world.nvram.unlink()
+    plan = restore(world, only=frozenset({NVRAM}))
+    assert not plan.can_undo
+    assert plan.notes == ("nvram: there was none yet; 'vmsnap undo' cannot take it away",)
+
+
 def test_a_damaged_content_refuses_before_anything_changes(world, kept):
     digest = world.rows()[1][0].backup(TPM).digest
     path = world.folder / "state" / "vmsnap.db"

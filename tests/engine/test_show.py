@@ -119,3 +119,16 @@ def test_a_domain_that_goes_away_meanwhile_is_left_out(world):
 def test_no_view_shows_the_definition(world):
     """H50."""
     assert "hush" not in repr(show_domain(world.ports, world.name))
+
+
+def test_a_disk_that_a_start_would_not_use_is_not_taken_while_the_domain_runs(world):
+    """As create refuses it: one attached to the running domain alone, or another image."""
+    world.hypervisor.start(world.uuid)
+    machine = world.hypervisor.machines[world.uuid]
+    other = world.disks["vda"].with_name("other.qcow2")
+    machine.xml = machine.xml.replace(str(world.disks["vda"]), str(other))
+    disks = {disk.target: disk for disk in show_domain(world.ports, world.name).disks}
+    verdict = disks["vda"].verdict
+    assert (verdict.is_taken, verdict.must_be_excluded) == (False, True)
+    assert f"runs with '{world.disks['vda']}'" in verdict.reason
+    assert disks["vdb"].verdict.is_taken

@@ -196,7 +196,7 @@ def restore(
     request = RestoreRequest(only=types, with_safety=not no_safety, dry_run=dry_run)
     ports = session.ports() if dry_run else session.changing_ports(context)
     result = restore_backup(ports, domain, backup, request)
-    return _answer(result, "restored", "restore", has_way_back=result.safety is not None)
+    return _answer(result, "restored", "restore", has_way_back=result.can_undo)
 
 
 @app.command(

@@ -92,6 +92,7 @@ def _answer(result: "CloneResult") -> Answer:
 
     ended = [Ended(target.name, target, target.error) for target in result.targets]
     changed = [target for target in result.targets if target.is_changed]
+    has_way_back = len(changed) == 1 and changed[0].can_undo
     return Answer(
         {
             "source": result.source_name,
@@ -104,7 +105,7 @@ def _answer(result: "CloneResult") -> Answer:
         exit_code=exit_code(ended),
         errors=tuple(_problem(target) for target in result.targets if target.error is not None),
         is_news=any(target.is_done for target in result.targets),
-        hint=pasteable("undo", changed[0].name) if len(changed) == 1 else None,
+        hint=pasteable("undo", changed[0].name) if has_way_back else None,
     )
 
 
@@ -140,4 +141,5 @@ def _shown(result: "CloneResult", target: "ClonedTarget") -> "tuple[Block, ...]"
         target.changes,
         is_done=target.is_done,
         safety=target.safety,
+        notes=target.notes,
     )

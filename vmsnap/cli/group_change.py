@@ -20,6 +20,7 @@ from vmsnap.cli.options import (
     Yes,
     bytes_per_second,
     host_file_types,
+    rate,
 )
 from vmsnap.cli.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.session import Session
@@ -112,7 +113,7 @@ def reverted(result: "RevertResult", *, verb: str) -> Answer:
 
     word = "" if verb == "undo" else "group "
     of = f"domain '{result.domain_name}' to {word}'{result.target_name}'"
-    has_way_back = result.is_done and result.safety is not None
+    has_way_back = result.is_done and result.safety is not None and result.can_undo
     return Answer(
         {
             "domain": result.domain_name,
@@ -178,7 +179,8 @@ def _ask_revert(session: Session, domain: str, group: str, request: "RevertReque
 
     from vmsnap.engine.revert import revert_group
 
-    require_terminal(pasteable("group revert", domain, group, options=("--no-safety", "--yes")))
+    options = (*_revert_options(request), "--yes")
+    require_terminal(pasteable("group revert", domain, group, options=options))
     plan = revert_group(session.ports(), domain, group, replace(request, dry_run=True))
     losses = [
         f"domain '{plan.domain_name}' loses what it wrote since it left '{plan.target_name}',"
@@ -187,6 +189,27 @@ def _ask_revert(session: Session, domain: str, group: str, request: "RevertReque
     ]
     session.reporter.clear()
     confirm(session.printer, losses, "Revert without a safety group?")
+
+
+def _revert_options(request: "RevertRequest") -> tuple[str, ...]:
+    """Write the options that give this request, so that a hint asks for no less than was typed."""
+    from vmsnap.engine.requests import Power
+
+    power = request.power
+    flags = {
+        "--no-safety": not request.with_safety,
+        "--keep-definition": request.keep_definition,
+        "--allow-disk-changes": request.allow_disk_changes,
+        "--drop-managed-save": request.drop_managed_save,
+        "--shutdown": power.shut_down,
+        "--start": power.start,
+    }
+    words = [flag for flag, is_given in flags.items() if is_given]
+    for type_ in sorted(type_.value for type_ in request.leave):
+        words += ["--leave", type_]
+    if power.timeout_seconds != Power().timeout_seconds:
+        words += ["--shutdown-timeout", str(power.timeout_seconds)]
+    return tuple(words)
 
 
 def ask_delete(
@@ -201,6 +224,8 @@ def ask_delete(
     from vmsnap.engine.delete import delete_groups
 
     flags = ["--children"] if request.with_children else []
+    if request.bandwidth:
+        flags += ["--bandwidth", rate(request.bandwidth)]
     verb, names = ("group delete", groups) if groups else ("snapshot delete", request.singles)
     require_terminal(pasteable(verb, domain, *names, options=(*flags, "--yes")))
     plan = delete_groups(session.ports(), domain, groups, replace(request, dry_run=True))

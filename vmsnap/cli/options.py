@@ -47,6 +47,12 @@ def bytes_per_second(rate: str | None) -> int:
     return bytes_
 
 
+def rate(bytes_: int) -> str:
+    """Write bytes per second so that `bytes_per_second` reads the same."""
+    unit = next((unit for unit in "GM" if bytes_ % _UNITS[unit] == 0), "K")
+    return f"{bytes_ / _UNITS[unit]:.10f}".rstrip("0").rstrip(".") + unit
+
+
 Domain = Annotated[
     str,
     typer.Argument(metavar="DOMAIN", help="Name or UUID of a domain; 8 digits of a UUID suffice."),

@@ -43,8 +43,9 @@ def clone_backup(
         if any(target.is_changed for target in done):
             error.vmsnap_changed = True  # type: ignore[attr-defined] # read where errors are shown
         raise
-    notes = (_one_identity(origin),) if request.tpm is TpmChoice.KEEP else ()
-    return CloneResult(origin.domain_name, request.backup, tuple(done), notes)
+    notes = [_one_identity(origin)] if request.tpm is TpmChoice.KEEP else []
+    notes += [f"domain '{target.name}': {note}" for target in done for note in target.notes]
+    return CloneResult(origin.domain_name, request.backup, tuple(done), tuple(notes))
 
 
 def _one_identity(origin: Origin) -> str:
@@ -86,29 +87,31 @@ def _clone(
     try:
         if request.dry_run:
             operation = preview_operation(ports, found, VERB)
-            domain = ports.hypervisor.domain(found)
-            changes = _plan(ports, origin, operation, domain).changes
-            return ClonedTarget(domain.name, changes or (_NOTHING,))
+            return _clone_to(ports, origin, operation, dry_run=True)
         with changing(ports, found, VERB, subject=origin.domain_name) as operation:
-            return _clone_to(ports, origin, operation)
+            return _clone_to(ports, origin, operation, dry_run=False)
     except VmsnapError as error:
         return ClonedTarget(text, error=error)
 
 
-def _clone_to(ports: Ports, origin: Origin, operation: Operation) -> ClonedTarget:
+def _clone_to(ports: Ports, origin: Origin, operation: Operation, *, dry_run: bool) -> ClonedTarget:
     domain = ports.hypervisor.domain(operation.domain_id)
     placing = _plan(ports, origin, operation, domain)
     if not placing.before:
         # Another safety backup would take from `undo` the state before the first run.
-        return ClonedTarget(domain.name, (_NOTHING,), is_done=True)
+        changes = (dry_run and placing.changes) or (_NOTHING,)
+        return ClonedTarget(domain.name, changes, is_done=not dry_run)
     keeping = Keeping(f"before {VERB} from {origin.words}")
     plan = plan_replacing(ports, operation, domain, placing, keeping)
+    planned = ClonedTarget(domain.name, placing.changes, notes=plan.notes)
+    if dry_run:
+        return planned
     given = {item.digest: item.content for item in (origin.nvram, origin.tpm) if item is not None}
     ports.reporter.step(f"giving domain '{domain.name}' the host files of {origin.words}")
     contents = {**plan.contents, **given}
     execute(ports, operation, plan.steps, drafts=plan.drafts, contents=contents)
     safety = plan.drafts[0].resource
-    return ClonedTarget(domain.name, placing.changes, is_done=True, is_changed=True, safety=safety)
+    return replace(planned, is_done=True, is_changed=True, can_undo=plan.can_undo, safety=safety)
 
 
 def _plan(ports: Ports, origin: Origin, operation: Operation, domain: Domain) -> Placing:

@@ -46,7 +46,7 @@ def find_domain_id(ports: Ports, text: str) -> DomainId:
         message += f"; it is called '{names[record.id]}' now"
     elif record is not None:
         message += " any more; groups or backups of it may be left"
-        hint = f"vmsnap group list {operands(text)}"
+        hint = f"vmsnap purge {operands(text)}"
     raise DomainNotFoundError(message, hint=hint)
 
 

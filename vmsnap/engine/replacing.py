@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from vmsnap.engine.capture import capture, verdict_on, witnesses_of
+from vmsnap.engine.capture import Captured, capture, verdict_on, witnesses_of
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.journal import Step
 from vmsnap.engine.names import generated_name
@@ -13,6 +13,7 @@ from vmsnap.engine.steps.host_files import ConfirmUnchanged
 from vmsnap.engine.steps.proof import ProveReturn
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.model import (
+    Capture,
     CatalogChange,
     Digest,
     Domain,
@@ -38,11 +39,16 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Replacing:
-    """The whole plan of a change of host files."""
+    """The whole plan of a change of host files.
+
+    `can_undo` says whether `undo` could take any of it back; `notes` say of which it could not.
+    """
 
     steps: tuple[Step, ...]
     drafts: tuple[Draft, ...]
     contents: dict[Digest, bytes]
+    can_undo: bool
+    notes: tuple[str, ...]
 
 
 def plan_replacing(
@@ -70,7 +76,26 @@ def plan_replacing(
     steps += [*placing.before, ProveReturn(None, (), (), placing.expected)]
     steps.append(Commit(_change(ports, operation, domain, drafts, keeping.ends)))
     steps += [*placing.behind, LiftFence(), Finish()]
-    return Replacing(tuple(steps), drafts, contents)
+    changed = {witness.type for witness in placing.witnesses}
+    can_undo, notes = _way_back(captured, changed) if drafts else (False, ())
+    return Replacing(tuple(steps), drafts, contents, can_undo, notes)
+
+
+def _way_back(
+    captured: tuple[Captured, ...], changed: set[HostFileType]
+) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether `undo` can take a change of these types back, and note where it cannot.
+
+    It removes no live file because a safety backup says 'not_created': that firmware had not
+    written one yet says nothing of the one that is there when undo runs.
+    """
+    kept = {item.type for item in captured if item.capture in {Capture.CAPTURED, Capture.ABSENT}}
+    notes = tuple(
+        f"{item.type.value}: there was none yet; 'vmsnap undo' cannot take it away"
+        for item in captured
+        if item.type in changed and item.capture is Capture.NOT_CREATED
+    )
+    return bool(kept & changed if changed else kept), notes
 
 
 def _change(

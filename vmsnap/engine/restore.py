@@ -96,6 +96,8 @@ def restore_result(plan: RestorePlan, *, is_done: bool) -> BackupResult:
         changes=plan.changes or ("nothing: the host files are as the backup has them",),
         is_done=is_done,
         safety=plan.safety,
+        can_undo=plan.replacing.can_undo,
+        notes=plan.replacing.notes,
     )
 
 

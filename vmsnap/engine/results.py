@@ -149,7 +149,8 @@ class GroupCheck:
 class RevertResult:
     """What `group revert` or `undo` did or would do.
 
-    `changes` are readable lines; `safety` is what was kept of the state that was left.
+    `changes` are readable lines; `safety` is what was kept of the state that was left, and unless
+    `can_undo`, `undo` could take nothing back with it.
     """
 
     domain_name: str
@@ -158,6 +159,7 @@ class RevertResult:
     changes: tuple[str, ...]
     is_done: bool
     notes: tuple[str, ...] = ()
+    can_undo: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,21 +216,25 @@ class BackupResult:
     is_done: bool
     safety: Resource | None = None
     notes: tuple[str, ...] = ()
+    can_undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClonedTarget:
     """What became of one target of `backup clone`; `name` is as typed if it was not reached.
 
-    `is_done` says that it has the source's host files now, `is_changed` that it had not before.
+    `is_done` says that it has the source's host files now, `is_changed` that it had not before,
+    `can_undo` that `undo` can take some of that back.
     """
 
     name: str
     changes: tuple[str, ...] = ()
     is_done: bool = False
     is_changed: bool = False
+    can_undo: bool = False
     safety: Resource | None = None
     error: VmsnapError | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

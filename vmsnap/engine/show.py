@@ -3,9 +3,10 @@
 from vmsnap.engine.assess import AssessedDisk, assess_disks, verdict_by_definition
 from vmsnap.engine.capture import host_file_spec, verdict_on
 from vmsnap.engine.find import find_domain
+from vmsnap.engine.paths import is_same
 from vmsnap.engine.results import DiskView, DomainView, HostFileView, PartVerdict
 from vmsnap.errors import DomainNotFoundError, HostFileError
-from vmsnap.model import Domain, DomainState, HostFileType
+from vmsnap.model import DiskDefinition, Domain, DomainState, HostFileType
 from vmsnap.ports import HostFileSpec, Ports
 
 
@@ -47,7 +48,12 @@ def show_domain(ports: Ports, domain: str) -> DomainView:
 
 
 def _disk(domain: Domain, assessed: AssessedDisk) -> DiskView:
-    disk = assessed.disk
+    disk, verdict = assessed.disk, assessed.verdict
+    if verdict.is_taken and not _is_as_defined(domain, disk):
+        reason = (
+            f"it runs with '{disk.path}', which its definition does not name for the next start"
+        )
+        verdict = PartVerdict(disk.target, is_taken=False, reason=reason, must_be_excluded=True)
     return DiskView(
         target=disk.target,
         device=disk.device,
@@ -55,8 +61,14 @@ def _disk(domain: Domain, assessed: AssessedDisk) -> DiskView:
         path=domain.active_paths.get(disk.target, disk.path),
         format=disk.format,
         chain=assessed.chain,
-        verdict=assessed.verdict,
+        verdict=verdict,
     )
+
+
+def _is_as_defined(domain: Domain, disk: DiskDefinition) -> bool:
+    """Tell whether a start would use the file that a running domain uses; create demands it."""
+    defined = {item.target: item.path for item in domain.definition.disks}
+    return domain.live is None or is_same(disk.path, defined.get(disk.target))
 
 
 def _host_file(domain: Domain, type_: HostFileType) -> HostFileView:

@@ -105,15 +105,16 @@ def _plan_backup(ports: Ports, operation: Operation, domain: Domain, safety: Res
         )
     request = RestoreRequest(only=types)
     plan = plan_restore(ports, operation, domain, safety, request, ends=safety.id)
+    replacing = plan.replacing
     result = RevertResult(
         domain_name=domain.name,
         target_name=safety.name,
         safety=plan.safety,
         changes=plan.changes,
         is_done=False,
-        notes=_notes(safety, frozenset(HostFileType) - types),
+        notes=(*_notes(safety, frozenset(HostFileType) - types), *replacing.notes),
+        can_undo=replacing.can_undo,
     )
-    replacing = plan.replacing
     return result, replacing.steps, replacing.drafts, replacing.contents
 
 
