@@ -152,6 +152,19 @@ def test_a_signal_tells_what_the_journal_made_of_it(changed, vmsnap, host, monke
     assert run.changed is changed
 
 
+def test_a_signal_that_left_something_of_a_delete_says_how_to_go_on(vmsnap, host, monkeypatch):
+    def verb(*_words, **_options):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException as error:
+            error.vmsnap_changed = error.vmsnap_partial = True
+            raise
+
+    monkeypatch.setattr(create, "create_group", verb)
+    run = vmsnap("snapshot", "create", "vmsnap-test-web", status=130)
+    assert "interrupted; what was begun is not finished\nhint: run the command again" in run.err
+
+
 @pytest.mark.parametrize("is_left", [True, False])
 def test_a_signal_after_an_operation_was_done_or_in_an_earlier_ones_settlement_tells_of_a_change(
     is_left, vmsnap, host, monkeypatch

@@ -25,6 +25,9 @@ def result(outcome):
         (("busy", "waiting"), 75, "error", False),
         (("undone", "waiting"), 3, "partial", True),
         (("busy", "finished"), 3, "partial", True),
+        (("waits_for_shutdown",), 0, "ok", False),
+        (("waits_for_shutdown", "finished"), 0, "ok", True),
+        (("waits_for_shutdown", "waiting"), 14, "error", False),
     ],
 )
 def test_the_status_tells_what_is_left(

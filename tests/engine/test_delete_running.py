@@ -16,7 +16,7 @@ from engine.running_machine import (
 
 from vmsnap.engine.recover import recover_all
 from vmsnap.errors import LeftChangedError, LibvirtError, StateError
-from vmsnap.model import CatalogChange, DomainState, Job
+from vmsnap.model import CatalogChange, DomainState, ForeignSnapshot, Job
 from vmsnap.ports import MergeKind
 
 
@@ -93,7 +93,10 @@ def test_a_branch_that_the_machine_does_not_use_waits(branched):
     assert merges(branched) == []
     assert ending(branched) == ["three"]
     assert held(branched) == rest(groups, "three")
-    assert recover_all(branched.ports, dry_run=False) == ()
+    for dry_run in (True, False):
+        (waits,) = recover_all(branched.ports, dry_run=dry_run)
+        assert (waits.outcome, waits.verb) == ("waits_for_shutdown", "group delete")
+        assert "'three' waits until the domain is off" in waits.message
     assert ending(branched) == ["three"]
 
     branched.hypervisor.stop(branched.uuid)
@@ -148,6 +151,47 @@ def test_what_would_have_to_be_pulled_waits(running):
     (recovered,) = recover_all(running.ports, dry_run=False)
     assert recovered.outcome == "finished"
     assert held(running) == rest(groups, "four")
+    assert running.machine() == before
+
+
+def put_between(world):
+    """Put an overlay of somebody else's on a disk, as virsh would, and a group on that."""
+    world.hypervisor.stop(world.uuid)
+    kept = world.active("vda")
+    made = world.stacked(kept, "e1")
+    world.edit(f"file='{kept}'", f"file='{made}'")
+    world.create("five")
+    world.fill(10)
+    world.hypervisor.start(world.uuid)
+    world.hypervisor.calls.clear()
+    return ForeignSnapshot("e1", is_external=True, kept_paths=(kept,), made_paths=(made,))
+
+
+def test_what_could_not_be_merged_with_the_machine_off_either_refuses_at_once(running):
+    """H40: a snapshot of libvirt's needs what would wait; no delete could ever end the group."""
+    snapshot = put_between(running)
+    running.hypervisor.machines[running.uuid].foreign_snapshots = (snapshot,)
+    before = running.everything()
+    with pytest.raises(StateError, match="external snapshot 'e1'"):
+        running.delete("five")
+    assert running.everything() == before
+    assert merges(running) == []
+    assert running.journals() == ()
+
+
+def test_a_layer_that_waits_for_an_earlier_delete_holds_no_later_one(running):
+    """H40: no group names it, so that which came first has to come by again."""
+    put_between(running)
+    groups, before = held(running), running.machine()
+    assert not running.delete("five").is_complete
+    assert ending(running) == ["five"]
+    result = running.delete("one")
+    assert {merge.group for merge in result.results if not merge.merged} == {"five"}
+    assert ending(running) == ["five"]
+    running.hypervisor.stop(running.uuid)
+    (recovered,) = recover_all(running.ports, dry_run=False)
+    assert recovered.outcome == "finished"
+    assert held(running) == rest(groups, "one", "five")
     assert running.machine() == before
 
 
@@ -233,8 +277,9 @@ def test_an_interruption_leaves_the_group_and_a_second_run_goes_on(running):
         raise KeyboardInterrupt
 
     running.hypervisor.on("merge_live", interrupt, when="middle", skip=1)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         running.delete("one", "three")
+    assert caught.value.vmsnap_partial is True
     assert set(ending(running)) == {"one", "three"}
     assert running.journals() == ()
     assert held(running) == rest(groups, "one", "three")

@@ -176,6 +176,14 @@ def test_a_delete_that_left_groups_is_partial_and_a_second_one_is_done(world):
     ]
 
 
+def test_a_delete_that_a_signal_ended_before_a_merge_is_partial(world):
+    world.create("monday")
+    world.fill(2)
+    with pytest.raises(KeyboardInterrupt):
+        failing(world, "images", "commit", KeyboardInterrupt()).delete("monday")
+    assert told(world)[1:] == [("group delete", "monday", "partial")]
+
+
 def test_what_could_not_be_settled_is_left_and_then_recovered(world):
     """One entry for one operation, whoever ended it."""
     seen = failing(world, "images", "create_overlay", ImageError("no"), skip=1)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _BUG = 1
 _BUG_HINT = "report it with the lines above and with what the log file says of this run"
 
+_PARTIAL_HINT = "run the command again; with the machine off, 'vmsnap recover' does the same"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one vmsnap command and return its exit status."""
@@ -123,16 +125,21 @@ def _expected(error: BaseException, session: "Session", verb: str) -> VmsnapErro
     if isinstance(error, CLICK_ERROR):
         return usage_error(error, verb)
     if isinstance(error, KeyboardInterrupt):
-        return SignalError(_interrupted("interrupted", session.changed_at(error)))
+        return _interrupted(SignalError, "interrupted", error, session)
     if isinstance(error, Terminated):
-        return TerminatedError(_interrupted("terminated", session.changed_at(error)))
+        return _interrupted(TerminatedError, "terminated", error, session)
     return None
 
 
-def _interrupted(word: str, changed: bool | None) -> str:
+def _interrupted(
+    kind: type[SignalError], word: str, error: BaseException, session: "Session"
+) -> SignalError:
+    if getattr(error, "vmsnap_partial", False):
+        return kind(f"{word}; what was begun is not finished", hint=_PARTIAL_HINT)
+    changed = session.changed_at(error)
     if changed is None:
-        return word
-    return f"{word}; {'what was begun is done' if changed else 'nothing was changed'}"
+        return kind(word)
+    return kind(f"{word}; {'what was begun is done' if changed else 'nothing was changed'}")
 
 
 def _bug(session: "Session") -> Answer:

@@ -21,6 +21,7 @@ EPILOG = epilog(
     statuses=(3, 14, 20, 21, 22, 24, 30, 75),
 )
 _STUCK = {"waiting": 14, "journal_lost": 14, "busy": 75}
+_WAITS = "waits_for_shutdown"
 _PARTIAL = 3
 
 
@@ -47,19 +48,20 @@ def recover(
     ports = session.ports() if dry_run else session.changing_ports(context)
     results = recover_all(ports, dry_run=dry_run, lift_fences=lift_fences)
     stuck = [result for result in results if result.outcome in _STUCK]
+    is_settled = any(result.outcome not in (*_STUCK, _WAITS) for result in results)
     return Answer(
         {"operations": [documents.recovered(result) for result in results]},
         recovered(results),
-        changed=not dry_run and len(stuck) < len(results),
-        exit_code=0 if dry_run else _exit_code(results, stuck),
+        changed=not dry_run and is_settled,
+        exit_code=0 if dry_run else _exit_code(stuck, is_settled=is_settled),
         errors=tuple(_problem(result) for result in stuck),
         note=None if results else "nothing was interrupted",
         is_news=not dry_run and not stuck,
     )
 
 
-def _exit_code(results: "Sequence[RecoverResult]", stuck: "Sequence[RecoverResult]") -> int:
-    if stuck and len(stuck) < len(results):
+def _exit_code(stuck: "Sequence[RecoverResult]", *, is_settled: bool) -> int:
+    if stuck and is_settled:
         return _PARTIAL
     return max((_STUCK[result.outcome] for result in stuck), default=0)
 

@@ -9,7 +9,7 @@ from vmsnap.engine.disks import require_no_other_users, require_room
 from vmsnap.engine.find import find_domain_id, pick_group, pick_single
 from vmsnap.engine.foreign import Touched, refuse_ruined
 from vmsnap.engine.journal import Step, execute
-from vmsnap.engine.layers import Action, Kept, Merge, plan_merges
+from vmsnap.engine.layers import Action, Kept, Merge, plan_merges, plan_waiting
 from vmsnap.engine.requests import DeleteRequest
 from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.engine.steps.definition import Fence, LiftFence
@@ -41,6 +41,7 @@ class _Plan:
     merges: tuple[tuple[str, Merge], ...]
     kept: tuple[tuple[str, Kept], ...]
     adopted: tuple[Layer, ...]
+    later: tuple[Merge, ...]
 
 
 def delete_groups(
@@ -83,6 +84,7 @@ def _plan(
     targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
     merges: list[tuple[str, Merge]] = []
     kept: list[tuple[str, Kept]] = []
+    later: tuple[Merge, ...] = ()
     adopted: tuple[Layer, ...] = ()
     for target in targets:
         adopted += adopted_rows(ports, operation, domain, (target, named))
@@ -90,18 +92,23 @@ def _plan(
         planned, stay = plan_merges(tree, is_running=_is_running(domain))
         merges += [(target, merge) for merge in planned]
         kept += [(target, item) for item in stay]
-    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted)
+        if _is_running(domain):
+            later += plan_waiting(tree)
+    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted, later)
     _refuse_foreign_snapshots(ports, plan)
     _require_possible(ports, plan)
     return plan
 
 
 def _refuse_foreign_snapshots(ports: Ports, plan: _Plan) -> None:
-    """Refuse what would ruin a snapshot that libvirt keeps of its own."""
+    """Refuse what would ruin a snapshot that libvirt keeps of its own, now or with the machine off.
+
+    Or a group would be left in the state DELETING that no delete can ever end.
+    """
     written: list[Path] = []
     rebased: list[Path] = []
     unlinked: list[Path] = []
-    for _, merge in plan.merges:
+    for merge in (*(merge for _, merge in plan.merges), *plan.later):
         victim = merge.child if merge.action is Action.COMMIT else merge.layer
         if merge.action is Action.COMMIT:
             written.append(merge.layer.path)
@@ -149,7 +156,8 @@ def _steps(plan: _Plan, bandwidth: int = 0) -> list[Step]:
         for target, item in plan.kept
         if item.waits
     )
-    return [*steps, EndGroups(ids, waiting), LiftFence(), Finish()]
+    earlier = tuple(group.id for group in plan.groups if group.state is GroupState.DELETING)
+    return [*steps, EndGroups(ids, waiting, earlier), LiftFence(), Finish()]
 
 
 def _is_running(domain: Domain) -> bool:

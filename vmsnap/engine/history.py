@@ -58,8 +58,7 @@ class HistoryList:
 def record_success(ports: Ports, operation: Operation) -> None:
     """Record an operation that ended without an error; a failure to do so is only warned of."""
     try:
-        outcome = Outcome.PARTIAL if _has_left_groups(ports, operation) else Outcome.DONE
-        _add(ports, _about_what_it_made(ports, operation), outcome)
+        _add(ports, _about_what_it_made(ports, operation), _outcome(ports, operation))
     except VmsnapError as error:
         _warn(ports, operation, error)
 
@@ -81,8 +80,10 @@ def record_failure(ports: Ports, operation: Operation, error: BaseException) -> 
             interrupted = load(ports, operation.domain_id, STEPS)
             operation = interrupted.operation if interrupted is not None else operation
             outcome = Outcome.LEFT
+        elif changed is True:
+            outcome = _outcome(ports, operation)
         else:
-            outcome = Outcome.DONE if changed is True else Outcome.UNDONE
+            outcome = Outcome.UNDONE
         _add(ports, operation, outcome, code=_code(error))
     except VmsnapError as second:
         _warn(ports, operation, second)
@@ -130,12 +131,13 @@ def _about_what_it_made(ports: Ports, operation: Operation) -> Operation:
     return replace(operation, subject=made[-1]) if made else operation
 
 
-def _has_left_groups(ports: Ports, operation: Operation) -> bool:
+def _outcome(ports: Ports, operation: Operation) -> Outcome:
     """Tell whether a delete left groups to be deleted again: each takes those along that wait."""
     if operation.verb not in _ENDING:
-        return False
+        return Outcome.DONE
     groups = ports.catalog.groups(operation.host_id, operation.domain_id)
-    return any(group.state is GroupState.DELETING for group in groups)
+    is_left = any(group.state is GroupState.DELETING for group in groups)
+    return Outcome.PARTIAL if is_left else Outcome.DONE
 
 
 def _code(error: BaseException) -> str:

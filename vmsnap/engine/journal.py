@@ -86,7 +86,8 @@ def execute(
     `supply` is for drafts that can only be made on the way, in place of `drafts` and `contents`.
 
     Whatever ends the run early is raised again after it was settled: with the attribute
-    `vmsnap_changed` telling whether the operation took effect. An expected error behind the commit
+    `vmsnap_changed` telling whether the operation took effect, and with `vmsnap_partial` telling
+    that something of it was left for another delete. An expected error behind the commit
     is swallowed if the rest could be finished. LeftChangedError means that settling failed; only
     then a journal is left.
     """
@@ -104,6 +105,8 @@ def execute(
         run.is_interrupted = not isinstance(error, Exception)
         committed = _settle_after(error, run, steps, done)
         error.vmsnap_changed = committed  # type: ignore[attr-defined] # read where errors are shown
+        is_partial = committed and any(fact.startswith("unmerged:") for fact in run.facts)
+        error.vmsnap_partial = is_partial  # type: ignore[attr-defined] # read where errors are shown
         if not (committed and isinstance(error, VmsnapError)):
             raise
         ports.reporter.warn(f"{error.message}; finished at the second try")

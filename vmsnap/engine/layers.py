@@ -97,11 +97,7 @@ def plan_merges(
 
     `is_running` leaves out what is possible only while the machine is off.
     """
-    tree = {node.id: node for node in nodes}
-    merges: list[Merge] = []
-    while (merge := _next_merge(tree, is_running=is_running)) is not None:
-        merges.append(merge)
-        tree = _after(tree, merge)
+    merges, tree = _planned({node.id: node for node in nodes}, is_running=is_running)
     kept = tuple(
         _kept(tree, node) for node in tree.values() if not node.is_named and not node.is_active
     )
@@ -110,7 +106,24 @@ def plan_merges(
         for node in tree.values()
         if node.is_active and node.is_detached and not node.is_named
     )
-    return tuple(merges), kept
+    return merges, kept
+
+
+def plan_waiting(nodes: Sequence[Node]) -> tuple[Merge, ...]:
+    """Plan what is left to be merged with the machine off, after all that can be done before."""
+    _, tree = _planned({node.id: node for node in nodes}, is_running=True)
+    closed = {node.id: replace(node, is_open=False) for node in tree.values()}
+    return _planned(closed, is_running=False)[0]
+
+
+def _planned(
+    tree: Mapping[LayerId, Node], *, is_running: bool
+) -> tuple[tuple[Merge, ...], Mapping[LayerId, Node]]:
+    merges: list[Merge] = []
+    while (merge := _next_merge(tree, is_running=is_running)) is not None:
+        merges.append(merge)
+        tree = _after(tree, merge)
+    return tuple(merges), tree
 
 
 def _next_merge(tree: Mapping[LayerId, Node], *, is_running: bool) -> Merge | None:

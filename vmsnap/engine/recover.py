@@ -40,8 +40,8 @@ def recover_all(
     Those are the deletes that had to wait until their domain is off, if it is so now. A domain that
     cannot be recovered now (busy, running, its journal lost) does not keep the others from it. Nor
     does any other failure, which is said at once; the first of them is raised in the end. A second
-    run finds nothing to do. `lift_fences` lifts also the fences whose journal is lost, whatever
-    their machines are like then.
+    run finds nothing to do, but says again which deletes wait for a shutdown. `lift_fences` lifts
+    also the fences whose journal is lost, whatever their machines are like then.
     """
     waiting = list(ports.journals.pending())
     fenced = {item.id for item in ports.hypervisor.definitions() if item.is_fenced}
@@ -49,7 +49,8 @@ def recover_all(
     if dry_run:
         previews = [_preview(ports, domain_id) for domain_id in waiting]
         left = [item for item in _left_deletes(ports) if item not in waiting]
-        return (*previews, *(_preview_delete(ports, domain_id) for domain_id in left))
+        previews += [_preview_delete(ports, domain_id) for domain_id in left]
+        return (*previews, *_deletes_of_running(ports))
     results: list[RecoverResult | None] = []
     failures: list[VmsnapError] = []
 
@@ -68,6 +69,7 @@ def recover_all(
         attempt(_finish_delete, domain_id)
     if failures:
         raise failures[0]
+    results += _deletes_of_running(ports)
     return tuple(result for result in results if result is not None)
 
 
@@ -102,13 +104,31 @@ def _preview(ports: Ports, domain_id: DomainId) -> RecoverResult:
 
 def _left_deletes(ports: Ports) -> tuple[DomainId, ...]:
     """Return the domains that are off and have groups whose delete was not finished."""
+    states = _states_with_deletes(ports)
+    return tuple(key for key, state in states.items() if state is DomainState.SHUT_OFF)
+
+
+def _deletes_of_running(ports: Ports) -> tuple[RecoverResult, ...]:
+    """Say of each domain that is not off which deletes wait until it is."""
+    results = []
+    for domain_id, state in _states_with_deletes(ports).items():
+        if state is not DomainState.SHUT_OFF:
+            quoted = _quoted(sum(_deleting(ports, domain_id), ()))
+            message = f"the delete of {quoted} waits until the domain is off, or for another delete"
+            result = result_of(ports, domain_id, None, "waits_for_shutdown", message)
+            results.append(replace(result, verb=DELETE))
+    return tuple(results)
+
+
+def _states_with_deletes(ports: Ports) -> dict[DomainId, DomainState]:
+    """Return the domains with groups whose delete was not finished, unless a journal says it."""
     deleting = {
         group.resource.domain_id
         for group in ports.catalog.groups(ports.hypervisor.host_id())
         if group.state is GroupState.DELETING
-    }
-    off = {item.id for item in ports.hypervisor.domains() if item.state is DomainState.SHUT_OFF}
-    return tuple(sorted((deleting & off) - set(ports.journals.pending())))
+    } - set(ports.journals.pending())
+    found = {item.id: item.state for item in ports.hypervisor.domains() if item.id in deleting}
+    return dict(sorted(found.items()))
 
 
 def _finish_delete(ports: Ports, domain_id: DomainId) -> RecoverResult:

@@ -22,14 +22,16 @@ class WaitingLayer:
 class EndGroups:
     """Remove the groups whose disks were all merged, with their backups.
 
-    Those stay whose layers are `waiting`; a waiting layer that no group names any more holds all
-    that are to be ended and had a layer of its disk, so that another delete comes by.
+    Those stay whose layers are `waiting`. A waiting layer that no group names any more holds some
+    that had a layer of its disk, so that another delete comes by: those that an `earlier` delete
+    left, or else all.
     """
 
     kind: ClassVar[str] = "end_groups"
     is_commit: ClassVar[bool] = False
     group_ids: tuple[ResourceId, ...]
     waiting: tuple[WaitingLayer, ...] = ()
+    earlier: tuple[ResourceId, ...] = ()
 
     def do(self, run: Run) -> JsonObject | None:
         """End those groups of which nothing is left to merge; say why the others are left."""
@@ -74,7 +76,8 @@ class EndGroups:
         for layer in self.waiting:
             mine = [item for group in ending if (item := group.snapshot(layer.target)) is not None]
             named = [item for item in mine if item.layer_id == layer.layer_id]
-            for item in named or mine:
+            before = [item for item in mine if item.group_id in self.earlier]
+            for item in named or before or mine:
                 fact = waiting_fact(item.group_id, layer.target)
                 facts[fact] = [DomainRunningError.code, layer.reason]
         return facts
