@@ -260,8 +260,9 @@ class RecoverResult:
     """What became of one interrupted operation.
 
     `outcome` is finished (it had committed), undone (it had not), journal_lost (a fence stays),
-    fence_lifted (that was asked for all the same), busy, waiting, or pending (a dry run); `message`
-    says why, or what was done.
+    fence_lifted (that was asked for all the same), busy, waiting, pending (a dry run), or
+    waits_for_shutdown (a delete that goes on when the domain is off; no failure); `message` says
+    why, or what was done.
     """
 
     domain_id: str
