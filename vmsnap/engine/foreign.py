@@ -44,11 +44,9 @@ def refuse_ruined(images: Images, domain: Domain, touched: Touched) -> None:
                 f"libvirt's {kind} snapshot '{snapshot.name}' of domain '{domain.name}' needs"
                 f" '{path}' as it is"
             )
-            # Without --metadata libvirt would itself merge or change what groups have frozen.
-            raise StateError(
-                message,
-                hint=f"virsh snapshot-delete {operands(domain.name, snapshot.name)} --metadata",
-            )
+            hint = f"virsh snapshot-delete {operands(domain.name, snapshot.name)}"
+            # Of an external one libvirt would itself merge away what groups have frozen.
+            raise StateError(message, hint=f"{hint} --metadata" if snapshot.is_external else hint)
     for path in touched.moved:
         count = _internal_snapshots(images, path)
         if count:
