@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from servers.required import skip_or_fail
 
 ON_PRIVATE_HOST = os.environ.get("VMSNAP_TEST_HOST") == "private"
-MUST_RUN_LIVE = os.environ.get("VMSNAP_REQUIRE_LIVE") == "1"
 OF_THE_TEST_BED = frozenset({"VMSNAP_TEST_HOST", "VMSNAP_REQUIRE_LIVE", "VMSNAP_TEST_CACHE"})
 
 
@@ -44,6 +44,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("live") is None or ON_PRIVATE_HOST:
         return
     message = "needs a private host: tests/live/private-host.sh pytest …, or make test"
-    if MUST_RUN_LIVE:
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    skip_or_fail(message)

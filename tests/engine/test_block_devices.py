@@ -10,7 +10,7 @@ from servers import loop
 from vmsnap.engine.check import check_groups
 from vmsnap.errors import HostFileError, LibvirtError, UnsupportedError
 
-pytestmark = pytest.mark.skipif(not loop.can_make(), reason="no loop devices here")
+pytestmark = loop.needs_loop
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """Creating groups of a machine that runs, or is started, stopped or switched in the middle."""
 
-import subprocess
-
 import pytest
+from fakes.merging import merging_images
 
 from vmsnap.errors import (
     HostFileChangedError,
@@ -13,15 +12,10 @@ from vmsnap.errors import (
 from vmsnap.model import DomainState, HostFileType, Proof
 
 
-def merge(order):
-    """What libvirt's active commit does."""
-    subprocess.run(["qemu-img", "commit", "-q", "-d", "-f", "qcow2", order.top], check=True)
-
-
 @pytest.fixture
 def running(world):
     """Let the machine run."""
-    world.hypervisor.on_merge = merge
+    world.hypervisor.on_merge = merging_images(world.hypervisor)
     world.hypervisor.start(world.uuid)
     return world
 
@@ -171,7 +165,7 @@ def test_a_machine_started_just_before_the_switch_gives_the_group_of_a_running_o
 
 def test_a_machine_started_while_its_host_files_move_is_taken_again(world):
     """H26, H16: a start rewrites the TPM's state."""
-    world.hypervisor.on_merge = merge
+    world.hypervisor.on_merge = merging_images(world.hypervisor)
 
     def start():
         world.hypervisor.start(world.uuid)

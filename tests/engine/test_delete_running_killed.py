@@ -1,19 +1,12 @@
 """A delete under a running machine, killed: recover finishes it, or there was nothing to finish."""
 
-import copy
-import shutil
-from dataclasses import dataclass
-
 import pytest
 from engine.running_machine import NAMES, ending, held, overlays, rest, start_with_groups
+from fakes.dying import DyingJournals, KilledError, die
+from fakes.saved_world import SavedWorld
 
 from vmsnap.engine.recover import recover_all
 from vmsnap.errors import VmsnapError
-from vmsnap.store.opening import open_catalog
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may run after it."""
 
 
 @pytest.fixture
@@ -22,61 +15,18 @@ def running(world):
     return start_with_groups(world)
 
 
-@dataclass
-class Killing:
-    """A journal that ends the run at its n-th entry, before or after writing it."""
-
-    real: object
-    at: int
-    is_written: bool
-    count: int = 0
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-    def append(self, domain_id, entry):
-        self.count += 1
-        if self.count != self.at or self.is_written:
-            self.real.append(domain_id, entry)
-        if self.count == self.at:
-            raise KilledError
-
-
-def _die(error, run, steps, done):
-    raise error
-
-
-class Saved:
-    """The machine's folder, and what libvirt has of it."""
-
-    def __init__(self, world):
-        self.world = world
-        self.copy = world.folder.parent / "saved"
-        self.machine = copy.deepcopy(world.hypervisor.machines[world.uuid])
-        shutil.copytree(world.folder, self.copy, symlinks=True)
-
-    def put_back(self):
-        self.world.ports.catalog.close()
-        shutil.rmtree(self.world.folder)
-        shutil.copytree(self.copy, self.world.folder, symlinks=True)
-        self.world.hypervisor.machines[self.world.uuid] = copy.deepcopy(self.machine)
-        url = f"sqlite:///{self.world.folder / 'state' / 'vmsnap.db'}"
-        self.world = self.world.with_ports(catalog=open_catalog(url, create=True))
-        return self.world
-
-
 @pytest.mark.parametrize("stops", [False, True], ids=["running", "off"])
 @pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
 @pytest.mark.parametrize("gone", [("two",), ("four", "one")], ids="-".join)
 def test_a_kill_at_any_step_is_settled_by_recover(running, monkeypatch, gone, is_written, stops):
     """H40, H44: whether the machine runs on until recover comes, or is off by then."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
-    start, before, groups = Saved(running), running.machine(), held(running)
+    monkeypatch.setattr("vmsnap.engine.journal._settle_after", die)
+    start, before, groups = SavedWorld(running), running.machine(), held(running)
     step, outcomes = 0, []
     while True:
         step += 1
         world = start.put_back()
-        journals = Killing(world.ports.journals, step, is_written)
+        journals = DyingJournals(world.ports.journals, step, is_written=is_written)
         try:
             world.with_ports(journals=journals).delete(*gone)
         except KilledError:
@@ -92,7 +42,7 @@ def test_a_kill_at_any_step_is_settled_by_recover(running, monkeypatch, gone, is
 @pytest.mark.parametrize("when", ["before", "middle", "after"])
 def test_a_kill_within_a_merge_is_settled_by_recover(running, monkeypatch, when, stops):
     """H44: never begun twice, and never taken for finished."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
+    monkeypatch.setattr("vmsnap.engine.journal._settle_after", die)
     before, groups, outcomes = running.machine(), held(running), []
 
     def kill():

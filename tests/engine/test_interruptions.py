@@ -3,13 +3,12 @@
 The run ends with an error, right after a step took effect: before the journal says so, or after.
 """
 
-import copy
-import shutil
-import subprocess
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import pytest
+from fakes.dying import DyingJournals, KilledError, die
+from fakes.merging import merging_images
+from fakes.saved_world import SavedWorld
 from fakes.second_machine import second_machine
 
 from vmsnap.engine.backup import create_backup, delete_backup
@@ -29,9 +28,7 @@ from vmsnap.engine.restore import restore_backup
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import LeftChangedError, VmsnapError
-from vmsnap.host.journal_files import FolderJournals
 from vmsnap.model import DomainState
-from vmsnap.store.opening import open_catalog
 
 
 class InjectedError(VmsnapError):
@@ -39,42 +36,6 @@ class InjectedError(VmsnapError):
 
     exit_code = 24
     code = "injected"
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may run after it."""
-
-
-@dataclass
-class Ending:
-    """A journal that ends the run at its n-th entry, before or after writing it."""
-
-    real: FolderJournals
-    at: int
-    is_written: bool
-    error: type[BaseException]
-    count: int = 0
-
-    def append(self, domain_id, entry):
-        self.count += 1
-        if self.count != self.at:
-            self.real.append(domain_id, entry)
-            return
-        if self.is_written:
-            self.real.append(domain_id, entry)
-        raise self.error("injected")
-
-    def start(self, domain_id, header):
-        self.real.start(domain_id, header)
-
-    def load(self, domain_id):
-        return self.real.load(domain_id)
-
-    def pending(self):
-        return self.real.pending()
-
-    def remove(self, domain_id):
-        self.real.remove(domain_id)
 
 
 def two_groups(world):
@@ -87,9 +48,7 @@ def two_groups(world):
 def running(world):
     """It runs, with an agent; libvirt's merges are real ones."""
     two_groups(world)
-    world.hypervisor.on_merge = lambda order: subprocess.run(
-        ["qemu-img", "commit", "-q", "-d", "-f", "qcow2", order.top], check=True
-    )
+    world.hypervisor.on_merge = merging_images(world.hypervisor)
     world.hypervisor.machines[world.uuid].agent = "connected"
     world.hypervisor.start(world.uuid)
 
@@ -250,18 +209,14 @@ def test_an_error_at_any_step_leaves_all_as_before_or_finished(world, verb, is_w
 @pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
 def test_a_kill_at_any_step_is_settled_by_recover(world, verb, is_written, monkeypatch):
     """H44, H55: in between, a start fails with the fence's name, or the machine is whole."""
-    monkeypatch.setattr("vmsnap.engine.journal._settle_after", _die)
+    monkeypatch.setattr("vmsnap.engine.journal._settle_after", die)
     _sweep(world, verb, is_written, KilledError)
-
-
-def _die(error, run, steps, done):
-    raise error
 
 
 def _sweep(world, verb, is_written, error):
     prepare, do = VERBS[verb]
     prepare(world)
-    start = _Saved(world)
+    start = SavedWorld(world)
     before = essence(world)
     do(world)
     after = essence(world)
@@ -271,7 +226,7 @@ def _sweep(world, verb, is_written, error):
     step, outcomes = 0, []
     while True:
         step += 1
-        journals = Ending(world.ports.journals, step, is_written, error)
+        journals = DyingJournals(world.ports.journals, step, is_written=is_written, error=error)
         seen = world.with_ports(journals=journals)
         try:
             do(seen)
@@ -312,22 +267,3 @@ def _outcome(found, before, after):
         return "before"
     assert found == after
     return "finished"
-
-
-class _Saved:
-    """The machine's folder and definition, to be put back after each step."""
-
-    def __init__(self, world):
-        self.world = world
-        self.copy = world.folder.parent / "saved"
-        self.machine = copy.deepcopy(world.hypervisor.machines[world.uuid])
-        shutil.copytree(world.folder, self.copy, symlinks=True)
-
-    def put_back(self):
-        self.world.ports.catalog.close()
-        shutil.rmtree(self.world.folder)
-        shutil.copytree(self.copy, self.world.folder, symlinks=True)
-        self.world.hypervisor.machines[self.world.uuid] = copy.deepcopy(self.machine)
-        url = f"sqlite:///{self.world.folder / 'state' / 'vmsnap.db'}"
-        self.world = self.world.with_ports(catalog=open_catalog(url, create=True))
-        return self.world

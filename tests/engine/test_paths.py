@@ -3,7 +3,6 @@
 import os
 import stat
 
-import pytest
 from servers import loop
 
 from vmsnap.engine.paths import is_among, is_same, marks, real
@@ -39,7 +38,7 @@ def test_nothing_leads_nowhere(tmp_path):
     assert not is_among(tmp_path, [])
 
 
-@pytest.mark.skipif(not loop.can_make(), reason="no loop devices here")
+@loop.needs_loop
 def test_two_nodes_of_one_block_device_are_the_same(tmp_path):
     """H28: they have neither the path nor the inode in common."""
     nodes = [tmp_path / name for name in ("one", "two", "other")]

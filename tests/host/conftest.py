@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers.required import skip_or_fail
 
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.images import QemuImages
@@ -110,7 +111,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "vmsnap-test", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("file systems cannot be mounted here")
+        skip_or_fail("file systems cannot be mounted here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

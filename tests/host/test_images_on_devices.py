@@ -9,7 +9,7 @@ from vmsnap.host import image_files
 KIB = 1024
 SIZE = 4 * KIB * KIB
 
-pytestmark = pytest.mark.skipif(not loop.can_make(), reason="no loop devices here")
+pytestmark = loop.needs_loop
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+from servers.required import MUST_RUN_ALL
+
 CONTROL = Path("/dev/loop-control")
 TRIES = 20
 
@@ -12,6 +15,9 @@ TRIES = 20
 def can_make() -> bool:
     """Tell whether this machine lets a test make block devices."""
     return os.geteuid() == 0 and "loop" in Path("/proc/devices").read_text()
+
+
+needs_loop = pytest.mark.skipif(not (MUST_RUN_ALL or can_make()), reason="no loop devices here")
 
 
 def attach(image: Path) -> Path:

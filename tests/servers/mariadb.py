@@ -1,6 +1,5 @@
 """A private MariaDB server for one run of the tests."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers.required import skip_or_fail
 
 START_SECONDS = 60
 
@@ -40,10 +40,7 @@ class MariaDb:
 def running_mariadb() -> Iterator[MariaDb]:
     """Start a server in a folder of its own; skip where none is installed."""
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
-        message = "needs mariadb-server"
-        if os.environ.get("VMSNAP_REQUIRE_LIVE") == "1":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+        skip_or_fail("needs mariadb-server")
     # Not pytest's own folder: the path of a socket has at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="vmsnap-test-"))
     try:

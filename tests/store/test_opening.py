@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from servers.required import skip_or_fail
 
 from vmsnap.errors import DatabaseError, DatabaseUnusableError, SchemaError
 from vmsnap.model import CatalogChange, DomainId, DomainRecord, HostId, OperationId
@@ -128,7 +129,7 @@ def read_only_folder(tmp_path):
     open_catalog(f"sqlite:///{folder}/vmsnap.db", create=True).close()
     mount = ["mount", "--bind", str(folder), str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount")
+        skip_or_fail("needs the right to mount")
     subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -272,7 +273,7 @@ def read_only(folder, *command):
 @pytest.fixture
 def may_mount(tmp_path):
     if os.geteuid() != 0 or read_only(tmp_path, "true").returncode != 0:
-        pytest.skip("only root may mount, and not in every container")
+        skip_or_fail("only root may mount, and not in every container")
 
 
 @pytest.mark.usefixtures("may_mount")

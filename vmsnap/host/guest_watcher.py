@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from vmsnap.errors import DomainNotFoundError, LibvirtError, VmsnapError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.hypervisor import LibvirtHypervisor
-from vmsnap.model import DomainId
+from vmsnap.model import DomainId, DomainState
 from vmsnap.ports import GuestStop, Hypervisor
 
 READY = "ready"
@@ -136,8 +136,6 @@ def let_go(
 
 
 def _is_off(hypervisor: Hypervisor, domain_id: DomainId) -> bool:
-    from vmsnap.model import DomainState
-
     try:
         return hypervisor.domain(domain_id).state is DomainState.SHUT_OFF
     except DomainNotFoundError:
