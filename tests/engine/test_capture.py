@@ -3,9 +3,10 @@
 import hashlib
 
 import pytest
+from fakes.failing import Failing, raising
 
 from vmsnap.engine.capture import backups_of, capture, contents_of, host_file_spec, witnesses_of
-from vmsnap.errors import HostFileError, UnsupportedError
+from vmsnap.errors import HostFileChangedError, HostFileError, UnsupportedError
 from vmsnap.model import Capture, HostFileType
 
 NVRAM, TPM = HostFileType.NVRAM, HostFileType.TPM
@@ -26,6 +27,26 @@ def test_what_is_there_is_captured_with_its_digest(world):
     contents = contents_of(items.values())
     assert all(hashlib.sha256(data).hexdigest() == key for key, data in contents.items())
     assert len(contents) == 2
+
+
+def moving_while_read(world, times):
+    """Let the guest write at the very moment of so many readings."""
+    moved = raising(HostFileChangedError("it changed while it was being read"))
+    return world.with_ports(host_files=Failing(world.ports.host_files, "read", moved, times=times))
+
+
+def test_what_a_guest_writes_while_it_is_read_is_read_again(world):
+    """H16: a guest that writes now and then keeps nobody from a snapshot."""
+    definition = world.hypervisor.domain(world.uuid).definition
+    nvram, _ = capture(moving_while_read(world, 5), definition)
+    assert nvram.reading.content == world.nvram.read_bytes()
+
+
+def test_what_never_keeps_still_is_not_captured(world):
+    """H4: every wait has a limit."""
+    definition = world.hypervisor.domain(world.uuid).definition
+    with pytest.raises(HostFileChangedError):
+        capture(moving_while_read(world, 10**6), definition)
 
 
 def test_the_whole_tpm_directory_is_taken(world):

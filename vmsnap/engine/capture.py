@@ -1,13 +1,14 @@
 """Capturing the host files of a machine: which there are, their bytes, and what a backup says."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from vmsnap.engine.assess import assess_nvram, assess_tpm
 from vmsnap.engine.results import PartVerdict
 from vmsnap.engine.steps.host_files import Witness
-from vmsnap.errors import UnsupportedError
+from vmsnap.errors import HostFileChangedError, UnsupportedError
 from vmsnap.model import (
     Backup,
     BackupId,
@@ -20,6 +21,8 @@ from vmsnap.model import (
     TpmDefinition,
 )
 from vmsnap.ports import HostFileReading, HostFileSpec, Ports
+
+READS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ def verdict_on(definition: Definition, type_: HostFileType) -> PartVerdict:
 def capture(
     ports: Ports, definition: Definition, without: frozenset[HostFileType] = frozenset()
 ) -> tuple[Captured, ...]:
-    """Read all host files of a definition.
+    """Read all host files of a definition; one that moves meanwhile is read again, some times.
 
-    Raises UnsupportedError for one that cannot be captured and is not in `without`.
+    Raises UnsupportedError for one that cannot be captured and is not in `without`, and
+    HostFileChangedError for one that never keeps still.
     """
     return tuple(
         _capture(ports, definition, type_, is_skipped=type_ in without) for type_ in HostFileType
@@ -142,7 +146,15 @@ def _capture(
         message = f"domain '{definition.name}': {verdict_on(definition, type_).reason}"
         raise UnsupportedError(message, hint=f"--without {type_.value} goes on without it")
     secret_id = definition.tpm.secret_id if type_ is HostFileType.TPM and definition.tpm else None
-    return _read(spec, ports.host_files.read(spec), secret_id)
+    return _read(spec, _read_still(ports, spec), secret_id)
+
+
+def _read_still(ports: Ports, spec: HostFileSpec) -> HostFileReading | None:
+    """Read a host file between two writes of its guest."""
+    for _ in range(READS - 1):
+        with suppress(HostFileChangedError):
+            return ports.host_files.read(spec)
+    return ports.host_files.read(spec)
 
 
 def _read(spec: HostFileSpec, reading: HostFileReading | None, secret_id: str | None) -> Captured:
