@@ -32,7 +32,9 @@ def test_what_is_there_is_captured_with_its_digest(world):
 def moving_while_read(world, times):
     """Let the guest write at the very moment of so many readings."""
     moved = raising(HostFileChangedError("it changed while it was being read"))
-    return world.with_ports(host_files=Failing(world.ports.host_files, "read", moved, times=times))
+    return world.with_ports(
+        host_files=Failing(world.ports.host_files, "read", moved, times=times)
+    ).ports
 
 
 def test_what_a_guest_writes_while_it_is_read_is_read_again(world):
