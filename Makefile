@@ -4,12 +4,13 @@
 # make demo   install what is missing, then show the tool on a throw-away machine
 # make bench  install what is missing, then measure how long live creates let a guest stand still,
 #             beside libvirt's bare call; ROUNDS=100 takes longer and gives a better p99
+# make pages  write the tables of docs/ anew that are made from the tests
 # make lint   formatting, style, types, imports and spelling alone
 # make clean  remove what these made: .venv, caches, the test guest (packages of apt stay)
 #
 # For Debian 12 and later, as root: test and demo start a libvirt of their own.
 
-.PHONY: test test-matrix demo bench lint clean
+.PHONY: test test-matrix demo bench pages lint clean
 
 test:
 	tests/live/install.sh test
@@ -28,6 +29,10 @@ ROUNDS = 30
 bench:
 	tests/live/install.sh test
 	@tests/live/private-host.sh .venv/bin/python tests/live/bench.py --rounds $(ROUNDS)
+
+pages:
+	tests/live/install.sh test
+	.venv/bin/python tests/hazard_table.py
 
 lint:
 	tests/live/install.sh test

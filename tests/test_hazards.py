@@ -1,31 +1,26 @@
-"""Every hazard that docs/hazards.md lists has a test that carries its number."""
-
-import re
-from pathlib import Path
+"""Every hazard that docs/hazards.md lists has tests that carry its number, and shows them."""
 
 import pytest
+from hazard_table import PAGE, carried, listed, with_table
 
-TESTS = Path(__file__).parent
-LIST = TESTS.parent / "docs" / "hazards.md"
-LINE = re.compile(r"^- H(\d+)( \(\*later\*\))?: ", re.MULTILINE)
-NUMBER = re.compile(r"\bH(\d+)\b")
-
-
-def listed():
-    """Return number -> whether it waits for a later version."""
-    return {int(number): bool(later) for number, later in LINE.findall(LIST.read_text())}
-
-
-def carried():
-    """Return the numbers that the docstrings and comments of tests carry."""
-    files = (path for path in TESTS.rglob("test_*.py") if path.name != Path(__file__).name)
-    return {int(number) for path in files for number in NUMBER.findall(path.read_text())}
+HAZARDS = range(1, 62)
+FOUND = carried()
 
 
 def test_the_list_is_whole():
-    assert sorted(listed()) == list(range(1, 62))
+    assert sorted(listed(PAGE.read_text())) == list(HAZARDS)
 
 
-@pytest.mark.parametrize("number", [number for number, later in listed().items() if not later])
+@pytest.mark.parametrize("number", HAZARDS)
 def test_a_hazard_has_a_test_that_carries_its_number(number):
-    assert number in carried()
+    assert number in FOUND
+
+
+def test_the_table_shows_all_tests_that_there_are():
+    page = PAGE.read_text()
+    assert with_table(page, FOUND) == page, "make pages"
+
+
+def test_a_hazard_without_a_test_is_seen(tmp_path):
+    (tmp_path / "test_one.py").write_text('def test_it():\n    """H7."""\n')
+    assert carried(tmp_path) == {7: {"test_one.py": ["test_it"]}}
