@@ -2,11 +2,12 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vmsnap.errors import ContentError, HostFileError
+from vmsnap.host.modes import modes_of, take_from_others
 from vmsnap.host.os_errors import translated
 from vmsnap.host.regular_files import read_regular, write_regular
 from vmsnap.host.renames import exchange_names, rename_without_replacing
@@ -103,6 +104,30 @@ class LocalHostFiles:
             _opened_folders(source, target) as (folder, target_folder),
         ):
             rename_without_replacing(folder, source.name, target_folder, target.name)
+
+    def modes(self, spec: HostFileSpec) -> Mapping[Path, int]:
+        """Return the permission bits of a host file and, of a directory, of what is in it.
+
+        Nothing of what does not exist; links are looked at, not followed.
+        """
+        with translated(HostFileError, f"look at '{spec.path}'"):
+            try:
+                with opened_folder_of(spec.path) as folder:
+                    return modes_of(folder, spec.path)
+            except FileNotFoundError:
+                return {}
+
+    def take_from_others(self, spec: HostFileSpec) -> None:
+        """Take all permissions of a host file, and of what is in it, from all other users.
+
+        Those of owner and group stay. Links are not followed; a missing file is fine.
+        """
+        with (
+            translated(HostFileError, f"change the mode of '{spec.path}'"),
+            suppress(FileNotFoundError),
+            opened_folder_of(spec.path) as folder,
+        ):
+            take_from_others(folder, spec.path)
 
     def discard(self, spec: HostFileSpec, staged: Path) -> None:
         """Remove a staged or set-aside file or directory; a missing one is fine."""

@@ -81,6 +81,47 @@ def unlink(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def files_in(folder: Path) -> tuple[Path, ...]:
+    """Return the regular files of a folder, links not among them, sorted. Raises ImageError."""
+    with translated(ImageError, f"list folder '{folder}'"):
+        try:
+            entries = list(os.scandir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        return tuple(sorted(folder / item.name for item in entries if _is_plain(item)))
+
+
+def mode_of(path: Path) -> int | None:
+    """Return the permission bits of a regular file; None if it is none. Raises ImageError."""
+    with translated(ImageError, f"look at image '{path}'"):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return None
+    return stat.S_IMODE(mode) & 0o777 if stat.S_ISREG(mode) else None
+
+
+def make_private(path: Path) -> None:
+    """Give a regular file the mode 0600, a link not followed. Raises ImageError."""
+    with translated(ImageError, f"change the mode of image '{path}'"):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                message = f"cannot change the mode of image '{path}': it is no regular file"
+                raise ImageError(message)
+            os.fchmod(descriptor, FILE_MODE)
+        finally:
+            os.close(descriptor)
+
+
+def _is_plain(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+
+
 def facts_of(path: Path) -> FrozenFacts | None:
     """Take a file's size, mtime and header digest; None if it is missing. Raises ImageError.
 

@@ -61,6 +61,18 @@ class QemuImages:
         """Tell whether there is a directory entry of that name, whatever it is."""
         return os.path.lexists(path)
 
+    def files_in(self, folder: Path) -> tuple[Path, ...]:
+        """Return the regular files of a folder, links not among them, sorted; () without one."""
+        return image_files.files_in(folder)
+
+    def mode(self, path: Path) -> int | None:
+        """Return the permission bits of a regular file, a link not followed; None if it is none."""
+        return image_files.mode_of(path)
+
+    def make_private(self, path: Path) -> None:
+        """Let nobody but its owner read or write a regular file (0600); a link is not followed."""
+        image_files.make_private(path)
+
     def allocated_bytes(self, path: Path) -> int:
         """Return how much disk space the file takes; 0 if it is missing.
 

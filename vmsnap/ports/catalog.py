@@ -1,6 +1,6 @@
 """The database, as the engine sees it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -117,3 +117,18 @@ class Catalog(Protocol):
 
     def finish(self, operation_id: OperationId) -> None:
         """Remove the registration of a pending operation; without one nothing happens."""
+
+    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
+        """Return a host's operations that are registered, or whose drafts are left, oldest first.
+
+        Of one whose drafts alone are left, the verb is not known: it is "".
+        """
+
+    def unreferenced(self) -> tuple[Digest, ...]:
+        """Return the contents that no backup, group or pending operation names, sorted."""
+
+    def drop_unreferenced(self, digests: Collection[Digest]) -> None:
+        """Remove those of these contents that nothing names by then; each is held while it is told.
+
+        Whatever another process has just reserved stays (H10).
+        """

@@ -1,6 +1,7 @@
 """NVRAM files and TPM state directories."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -100,3 +101,15 @@ class HostFiles(Protocol):
 
     def discard(self, spec: HostFileSpec, staged: Path) -> None:
         """Remove a staged or set-aside file or directory; a missing one is fine."""
+
+    def modes(self, spec: HostFileSpec) -> Mapping[Path, int]:
+        """Return the permission bits of a host file and, of a directory, of what is in it.
+
+        Nothing of what does not exist; links are looked at, not followed.
+        """
+
+    def take_from_others(self, spec: HostFileSpec) -> None:
+        """Take all permissions of a host file, and of what is in it, from all other users.
+
+        Those of owner and group stay. Links are not followed; a missing file is fine.
+        """

@@ -27,6 +27,15 @@ class Images(Protocol):
     def exists(self, path: Path) -> bool:
         """Tell whether there is a directory entry of that name, whatever it is."""
 
+    def files_in(self, folder: Path) -> tuple[Path, ...]:
+        """Return the regular files of a folder, links not among them, sorted; () without one."""
+
+    def mode(self, path: Path) -> int | None:
+        """Return the permission bits of a regular file, a link not followed; None if it is none."""
+
+    def make_private(self, path: Path) -> None:
+        """Let nobody but its owner read or write a regular file (0600); a link is not followed."""
+
     def allocated_bytes(self, path: Path) -> int:
         """Return how much disk space the file takes; 0 if it is missing, a device's whole size."""
 

@@ -1,7 +1,7 @@
 """The catalog on SQLAlchemy: each method one transaction of the database."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
@@ -23,7 +23,7 @@ from vmsnap.model import (
 )
 from vmsnap.ports import Draft
 from vmsnap.store import changes, history, reservations
-from vmsnap.store.contents import get_content
+from vmsnap.store.contents import get_content, remove_unused_contents, unreferenced_contents
 from vmsnap.store.database import Database
 from vmsnap.store.revisions import read_status
 from vmsnap.store.rows import (
@@ -173,6 +173,20 @@ class SqlCatalog:
     def finish(self, operation_id: OperationId) -> None:
         """Remove the registration of a pending operation; without one nothing happens."""
         self._database.write(lambda connection: reservations.finish(connection, operation_id))
+
+    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
+        """Return a host's operations that are registered, or whose drafts are left."""
+        return self._database.read(
+            lambda connection: reservations.pending_operations(connection, host_id)
+        )
+
+    def unreferenced(self) -> tuple[Digest, ...]:
+        """Return the contents that no backup, group or pending operation names."""
+        return self._database.read(unreferenced_contents)
+
+    def drop_unreferenced(self, digests: Collection[Digest]) -> None:
+        """Remove those of these contents that nothing names by then."""
+        self._database.write(lambda connection: remove_unused_contents(connection, digests))
 
 
 Scope = Sequence[ColumnElement[bool]]

@@ -16,6 +16,7 @@ CHUNK_BYTES = 1024 * 1024
 MAX_CONTENT_BYTES = 512 * 1024 * 1024
 """No NVRAM or TPM state comes near; a larger size is damage or an attack."""
 
+_USERS = (backup.c.sha256, snapshot_group.c.definition_sha256, pending_content.c.sha256)
 _CODEC = "zlib"
 _ATTEMPTS = 20
 
@@ -71,6 +72,14 @@ def remove_unused_contents(connection: Connection, digests: Iterable[Digest]) ->
             connection.execute(delete(content).where(content.c.sha256 == digest))
 
 
+def unreferenced_contents(connection: Connection) -> tuple[Digest, ...]:
+    """Return the contents that no backup, group or pending operation names, sorted."""
+    statement = select(content.c.sha256).order_by(content.c.sha256)
+    for user in _USERS:
+        statement = statement.where(~exists().where(user == content.c.sha256))
+    return tuple(Digest(digest) for digest in connection.scalars(statement))
+
+
 def _hold(connection: Connection, digest: Digest) -> bool:
     """Lock the row of a content until the end of the transaction; tell whether there is one."""
     statement = select(content.c.sha256).where(content.c.sha256 == digest).with_for_update()
@@ -122,5 +131,4 @@ def _unpacked(packed: bytes, codec: str, raw_size: int) -> bytes | None:
 
 
 def _is_used(connection: Connection, digest: Digest) -> bool:
-    users = (backup.c.sha256, snapshot_group.c.definition_sha256, pending_content.c.sha256)
-    return any(connection.scalar(select(exists().where(user == digest))) for user in users)
+    return any(connection.scalar(select(exists().where(user == digest))) for user in _USERS)

@@ -1,6 +1,6 @@
 """The catalog where there is no database yet: reading finds nothing, writing is refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from vmsnap.errors import ContentError, DatabaseError
 from vmsnap.model import (
@@ -117,6 +117,19 @@ class EmptyCatalog:
         """Raise DatabaseError: the row may be in a database that was moved away."""
         del operation_id
         raise self._missing()
+
+    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
+        """Return nothing."""
+        del host_id
+        return ()
+
+    def unreferenced(self) -> tuple[Digest, ...]:
+        """Return nothing."""
+        return ()
+
+    def drop_unreferenced(self, digests: Collection[Digest]) -> None:
+        """Do nothing: there is nothing to drop."""
+        del digests
 
     def _missing(self) -> DatabaseError:
         return DatabaseError(f"there is no database '{self._status.url}'")

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vmsnap.errors import DatabaseError, NameTakenError, OtherHostError
-from vmsnap.model import Digest, Operation, OperationId, ResourceId
+from vmsnap.model import Digest, DomainId, HostId, Operation, OperationId, ResourceId
 from vmsnap.ports import Draft
 from vmsnap.store.contents import put_content, remove_unused_contents
 from vmsnap.store.database import error_text
@@ -16,6 +16,7 @@ from vmsnap.store.rows import (
     group_row,
     name_key,
     pending_row,
+    read_operation,
     resource_row,
     snapshot_row,
 )
@@ -64,6 +65,27 @@ def discard(connection: Connection, operation_id: OperationId) -> None:
 def finish(connection: Connection, operation_id: OperationId) -> None:
     """Remove the registration of an operation, and what it brought in and never used."""
     remove_unused_contents(connection, _remove_registration(connection, operation_id))
+
+
+def pending_operations(connection: Connection, host_id: HostId) -> tuple[Operation, ...]:
+    """Return a host's operations that are registered, or whose drafts are left, oldest first."""
+    registered = select(pending).where(pending.c.host_uuid == host_id)
+    found = [read_operation(row) for row in connection.execute(registered).mappings()]
+    known = {item.id for item in found}
+    drafts = select(resource).where(resource.c.host_uuid == host_id, resource.c.is_ready.is_(False))
+    for row in connection.execute(drafts).mappings():
+        operation = Operation(
+            id=OperationId(row["operation_uuid"]),
+            verb="",
+            host_id=host_id,
+            domain_id=DomainId(row["domain_uuid"]),
+            domain_name=row["domain_name"],
+            started_at=row["created_at"],
+        )
+        if operation.id not in known:
+            known.add(operation.id)
+            found.append(operation)
+    return tuple(sorted(found, key=lambda item: (item.started_at, item.id)))
 
 
 def take_names(connection: Connection, ready: Iterable[ResourceId]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import RowMapping
@@ -290,19 +291,22 @@ def read_domain(row: RowMapping) -> DomainRecord:
     )
 
 
+def read_operation(row: RowMapping) -> Operation:
+    """Read an operation that is under way."""
+    return Operation(
+        id=OperationId(row["uuid"]),
+        verb=row["verb"],
+        host_id=HostId(row["host_uuid"]),
+        domain_id=DomainId(row["domain_uuid"]),
+        domain_name=row["domain_name"],
+        started_at=row["started_at"],
+    )
+
+
 def read_history(row: RowMapping) -> HistoryEntry:
     """Read how an operation ended."""
     return HistoryEntry(
-        operation=Operation(
-            id=OperationId(row["uuid"]),
-            verb=row["verb"],
-            host_id=HostId(row["host_uuid"]),
-            domain_id=DomainId(row["domain_uuid"]),
-            domain_name=row["domain_name"],
-            started_at=row["started_at"],
-            subject=row["subject"],
-            user=row["user_name"],
-        ),
+        operation=replace(read_operation(row), subject=row["subject"], user=row["user_name"]),
         ended_at=row["ended_at"],
         outcome=Outcome(row["outcome"]),
         code=row["code"],
