@@ -2,7 +2,8 @@
 
 Each line on its standard input orders one run; it answers with a line when the run has begun, and
 with another when it has ended. A run can send itself a signal right after one of the calls by which
-vmsnap changes anything. vmsnap itself knows nothing of this.
+vmsnap changes anything, or after a step of its journal; before an fsync it is sent from outside.
+vmsnap itself knows nothing of this.
 """
 
 import functools
@@ -11,9 +12,17 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from livebed import fsyncs
+
+FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
 
 IMPORTED = (
     *("libvirt", "typer.main", "sqlalchemy.dialects.sqlite", "lxml.etree", "zoneinfo"),
@@ -50,39 +59,57 @@ def changing_calls() -> list[tuple[type, str]]:
     return [(owner, name) for owner, names in methods.items() for name in names]
 
 
-def watch(calls: int, at: int | None, number: int) -> None:
-    """Write the name of each changing call that has ended into `calls`; after the `at`-th, die."""
-    count = 0
+class Moments:
+    """Counts what a run does, by kind, and ends it behind the one that was chosen."""
 
-    def ended(name: str) -> None:
-        nonlocal count
-        count += 1
-        os.write(calls, f"{name}\n".encode())
-        if count == at:
-            os.kill(os.getpid(), number)
+    def __init__(self, order: dict[str, Any]) -> None:
+        folder = Path(order["folder"])
+        self._at, self._kind, self._number = order["at"], order["kind"], order["signal"]
+        self._files = {kind: os.open(folder / f"{kind}s", FLAGS) for kind in ("call", "step")}
+        self._counts = dict.fromkeys(self._files, 0)
+
+    def passed(self, kind: str, name: str) -> None:
+        """Write down what has ended; die if it is the one."""
+        self._counts[kind] += 1
+        os.write(self._files[kind], f"{name}\n".encode())
+        if (kind, self._counts[kind]) == (self._kind, self._at):
+            os.kill(os.getpid(), self._number)
+
+
+def watch(moments: Moments) -> None:
+    """Let every changing call, and every step of a journal, be seen when it has ended."""
+    from vmsnap.engine.steps.all import STEPS
+    from vmsnap.host.journal_files import FolderJournals
 
     for owner, name in changing_calls():
-        setattr(owner, name, _watched(getattr(owner, name), f"{owner.__name__}.{name}", ended))
+        ended = functools.partial(moments.passed, "call", f"{owner.__name__}.{name}")
+        _follow(owner, name, ended)
+    for kind, step in STEPS.items():
+        for name in ("do", "undo"):
+            _follow(step, name, functools.partial(moments.passed, "step", f"{name} {kind}"))
+    for name in ("start", "append", "remove"):
+        _follow(FolderJournals, name, functools.partial(moments.passed, "step", f"journal {name}"))
 
 
-def _watched(real: Any, name: str, ended: Any) -> Any:
+def _follow(owner: type, name: str, ended: Callable[[], None]) -> None:
+    real = getattr(owner, name)
+
     @functools.wraps(real)
     def call(*arguments: Any, **options: Any) -> Any:
         result = real(*arguments, **options)
-        ended(name)
+        ended()
         return result
 
-    return call
+    setattr(owner, name, call)
 
 
 def run(order: dict[str, Any]) -> int:
     """Run vmsnap as an order says, in this process."""
     folder = Path(order["folder"])
-    flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
     for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, flags), number)
+        os.dup2(os.open(folder / name, FLAGS), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    watch(os.open(folder / "calls", flags), order["at"], order["signal"])
+    watch(Moments(order))
     os.environ.update(order["environment"])
 
     from vmsnap.cli.main import main
@@ -94,6 +121,47 @@ def run(order: dict[str, Any]) -> int:
         sys.stderr.flush()
 
 
+def begin(order: dict[str, Any]) -> int:
+    """Fork a process for a run, and one that sees its fsyncs if that was ordered."""
+    if not order["sees_fsyncs"]:
+        return _forked(lambda: run(order))
+    ours, theirs = socket.socketpair()
+
+    def announced() -> int:
+        ours.close()
+        fsyncs.announce(theirs)
+        theirs.close()
+        return run(order)
+
+    pid = _forked(announced)
+    theirs.close()
+    at = order["at"] if order["kind"] == "fsync" else None
+    log = os.open(Path(order["folder"]) / "fsyncs", FLAGS)
+
+    def supervise() -> int:
+        fsyncs.supervise(ours, pid, log, at, with_children=order["with_children"])
+        return 0
+
+    # A child of a child: nobody needs to wait for it.
+    os.waitpid(_forked(lambda: min(0, _forked(supervise))), 0)
+    ours.close()
+    os.close(log)
+    return pid
+
+
+def _forked(do: Callable[[], int]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        # A process like one that a shell has started: signals as they are by default.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = 1
+        try:
+            status = do()
+        finally:
+            os._exit(status)
+    return pid
+
+
 def serve() -> None:
     """Carry out the orders on standard input, one after the other."""
     for name in IMPORTED:
@@ -101,11 +169,7 @@ def serve() -> None:
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            # A process like one that a shell has started: signals as they are by default.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            os._exit(run(order))
+        pid = begin(order)
         _answer(pid)
         _answer(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 

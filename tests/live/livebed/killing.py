@@ -20,14 +20,32 @@ FORKING = Path(__file__).with_name("forking.py")
 
 
 @dataclass(frozen=True)
+class At:
+    """Where a run is ended: behind its `number`-th call or step, or before its fsync.
+
+    `with_children`: what it has started is ended too, as when a service is stopped.
+    """
+
+    kind: str
+    number: int
+    with_children: bool = False
+
+
+@dataclass(frozen=True)
 class Ended:
-    """How a run ended: its status (negative: by that signal), its streams, its changing calls."""
+    """How a run ended: its status (negative: by that signal), its streams, its changing calls.
+
+    `steps` are what it did and undid of its journal's steps, and the journal's own changes;
+    `fsyncs` those of its own and of its children, if they were to be seen.
+    """
 
     status: int
     stdout: str
     stderr: str
     calls: tuple[str, ...]
     seconds: float
+    steps: tuple[str, ...] = ()
+    fsyncs: tuple[str, ...] = ()
 
     @property
     def was_killed(self) -> bool:
@@ -80,16 +98,18 @@ class Runner:
     def __call__(
         self,
         *arguments: str,
-        at: int | None = None,
+        at: int | At | None = None,
         number: int = signal.SIGKILL,
         after_seconds: float | None = None,
         status: int | None = None,
+        sees_fsyncs: bool = False,
     ) -> Ended:
         """Run a command with `--json`; fail unless it ends with `status` (None: any).
 
-        The signal `number` is sent to it after its `at`-th changing call, or after so many seconds.
+        The signal `number` is sent to it after its `at`-th changing call, or at another moment, or
+        after so many seconds. Before an fsync it is SIGKILL always.
         """
-        self.start(*arguments, at=at, number=number)
+        self.start(*arguments, at=at, number=number, sees_fsyncs=sees_fsyncs)
         timer = None
         if after_seconds is not None:
             timer = threading.Timer(after_seconds, self.kill, (number,))
@@ -104,15 +124,27 @@ class Runner:
         )
         return result
 
-    def start(self, *arguments: str, at: int | None = None, number: int = signal.SIGKILL) -> None:
+    def start(
+        self,
+        *arguments: str,
+        at: int | At | None = None,
+        number: int = signal.SIGKILL,
+        sees_fsyncs: bool = False,
+    ) -> None:
         """Start a command; `end` waits for it."""
+        where = At("call", at) if isinstance(at, int) else at
         order = {
             "arguments": [*arguments, "--json"],
             "environment": self._environment,
             "folder": str(self._folder),
-            "at": at,
+            "at": where.number if where else None,
+            "kind": where.kind if where else "",
+            "with_children": where is not None and where.with_children,
+            "sees_fsyncs": sees_fsyncs or (where is not None and where.kind == "fsync"),
             "signal": number,
         }
+        for name in ("calls", "steps", "fsyncs"):
+            (self._folder / name).write_bytes(b"")
         self._begin = time.monotonic()
         assert self._server.stdin is not None
         self._server.stdin.write(f"{json.dumps(order)}\n")
@@ -132,6 +164,8 @@ class Runner:
             self._read("stderr"),
             tuple(self._read("calls").splitlines()),
             time.monotonic() - self._begin,
+            tuple(self._read("steps").splitlines()),
+            tuple(self._read("fsyncs").splitlines()),
         )
 
     def _answer(self) -> int:

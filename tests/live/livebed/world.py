@@ -4,15 +4,15 @@ import hashlib
 import os
 import re
 import shutil
-import sqlite3
 import struct
 import subprocess
-from contextlib import closing
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from livebed.machine import IMAGES, Machine, VirshError
+from livebed.databases import SqliteDatabase, WorldDatabase
+from livebed.machine import IMAGES, Machine, VirshError, virsh
 from lxml import etree
 
 STATE = Path("/var/lib/vmsnap")
@@ -20,6 +20,8 @@ FENCE = STATE / "interrupted-run-vmsnap-recover"
 VARIANTS = 4
 OVERLAY = re.compile(r"\.vmsnap-[0-9a-f]{12}\.")
 SAFETY = re.compile(r"^safety-[0-9-]+$")
+# What a machine's folder has that is no part of it: they differ with every start or change.
+UNCOUNTED = re.compile(r"^(console\.log|define\.xml|\.[0-9a-f-]{36}\.vmsnap\.json)$")
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,18 @@ class Seen:
 
 
 class World:
-    """One machine, off, with a database and folders that only it uses."""
+    """One machine, off, with a database and folders that only it uses.
 
-    def __init__(self, machine: Machine) -> None:
+    `rows` is the database; without it, it is SQLite's file `database`.
+    """
+
+    def __init__(self, machine: Machine, rows: WorldDatabase | None = None) -> None:
         self.machine = machine
         self.name = machine.name
         self.folder = IMAGES / f"{machine.name}-world"
         self.folder.mkdir(mode=0o700)
         self.database = self.folder / "database" / "vmsnap.db"
-        self.database.parent.mkdir()
+        self.rows = rows or SqliteDatabase(self.database)
         self.source = ""
         """The name of another machine, for verbs on two."""
         self._domain: Any = None
@@ -64,23 +69,32 @@ class World:
             path.unlink()
 
     def definition(self) -> str:
-        """Return the inactive definition with its secrets; libvirt asked directly, not by virsh."""
+        """Return the inactive definition with its secrets; "" if the machine is not defined.
+
+        Libvirt is asked directly, not by virsh.
+        """
         import libvirt
 
-        if self._domain is None:
-            libvirt.registerErrorHandler(lambda *_: None, None)
-            connection = libvirt.open("qemu:///system")
-            self._domain = connection.lookupByUUIDString(self.machine.id)
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-        return str(self._domain.XMLDesc(flags))
+        try:
+            if self._domain is None:
+                libvirt.registerErrorHandler(lambda *_: None, None)
+                connection = libvirt.open("qemu:///system")
+                self._domain = connection.lookupByUUIDString(self.machine.id)
+            return str(self._domain.XMLDesc(flags))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+            return ""
 
     def reconnect(self) -> None:
         """Forget the connection to a libvirtd that has ended."""
         self._domain = None
 
     def disks(self) -> dict[str, Path]:
-        """Return what the definition says that each disk uses, by target."""
-        disks = etree.fromstring(self.definition()).iterfind("devices/disk")
+        """Return what the definition says that each disk uses, by target; {} without one."""
+        definition = self.definition() or "<domain/>"
+        disks = etree.fromstring(definition).iterfind("devices/disk")
         return {
             disk.find("target").get("dev"): Path(disk.find("source").get("file")) for disk in disks
         }
@@ -104,9 +118,9 @@ class World:
 
     def change(self, number: int) -> None:
         """Give the host files another content, and write to the disks what nobody else wrote."""
-        variant = self._variants[number]
-        _put(variant / "nvram", self.machine.nvram)
-        _put(variant / "tpm", self.machine.tpm)
+        if self._variants:
+            _put(self._variants[number] / "nvram", self.machine.nvram)
+            _put(self._variants[number] / "tpm", self.machine.tpm)
         for target, path in self.disks().items():
             self.write(target, path, number + 1)
 
@@ -155,13 +169,10 @@ class World:
             found.append("the fence")
         folders = {self.machine.nvram.parent, self.machine.tpm.parent, self.machine.folder}
         found += [str(path) for folder in folders for path in folder.glob(".vmsnap-*")]
-        with closing(sqlite3.connect(self.database)) as database:
-            known = {path for (path,) in database.execute("SELECT path FROM layer")}
-            found += [
-                f"{what}: {row}"
-                for what, query in UNWANTED.items()
-                for row in database.execute(query)
-            ]
+        known = {path for (path,) in self.rows.query("SELECT path FROM layer")}
+        found += [
+            f"{what}: {row}" for what, query in UNWANTED.items() for row in self.rows.query(query)
+        ]
         images = {str(path) for path in self.machine.folder.glob("*.vmsnap-*")}
         found += [f"orphan {path}" for path in sorted(images - known)]
         found += [f"missing {path}" for path in known if not Path(path).exists()]
@@ -169,9 +180,23 @@ class World:
 
     def states(self, state: str) -> int:
         """Return how many groups are in a state."""
-        query = "SELECT count(*) FROM snapshot_group WHERE state = ?"
-        with closing(sqlite3.connect(self.database)) as database:
-            return int(database.execute(query, (state,)).fetchone()[0])
+        states = self.rows.query("SELECT state FROM snapshot_group")
+        return [found for (found,) in states].count(state)
+
+    def torn_contents(self) -> list[str]:
+        """Return the contents that are not the bytes that they are known by."""
+        packed: dict[str, bytes] = {}
+        for digest, data in self.rows.query(
+            "SELECT sha256, data FROM content_chunk ORDER BY sha256, number"
+        ):
+            packed[digest] = packed.get(digest, b"") + data
+        known = {digest for (digest,) in self.rows.query("SELECT sha256 FROM content")}
+        torn = [
+            digest
+            for digest, data in packed.items()
+            if hashlib.sha256(zlib.decompress(data)).hexdigest() != digest
+        ]
+        return [*torn, *sorted(known ^ set(packed))]
 
     def damaged(self) -> list[str]:
         """Return the images in which qemu-img finds anything wrong."""
@@ -190,6 +215,7 @@ class World:
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.machine.folder.iterdir())
+            if not UNCOUNTED.match(path.name)
         }
 
     def _modes(self) -> list[tuple[int, int, int]]:
@@ -198,8 +224,7 @@ class World:
         return [(look.st_mode, look.st_uid, look.st_gid) for look in looks]
 
     def _groups(self) -> tuple[Any, ...]:
-        with closing(sqlite3.connect(self.database)) as database:
-            rows = {name: database.execute(query).fetchall() for name, query in QUERIES.items()}
+        rows = {name: self.rows.query(query) for name, query in QUERIES.items()}
         rows["layers"] = [(group, target, self._content(Path(path)))
                           for group, target, path in rows["layers"]]  # fmt: skip
         return tuple(
@@ -273,17 +298,22 @@ class Saved:
         folder.mkdir()
         for number, path in enumerate(self.places):
             _copy(path, folder / str(number))
+        world.rows.keep(folder)
 
     def put_back(self) -> World:
         """Make the world what it was."""
         world = self.world
         for path in world.journals():
             path.unlink()
+        if world.definition() and not self.definition:
+            virsh("undefine", world.machine.id, "--keep-nvram")
+        world.rows.put_back(self.folder)
         for number, path in enumerate(self.places):
             _put(self.folder / str(number), path)
         for path in world.machine.nvram.parent.glob(".vmsnap-*"):
             path.unlink()
         if world.definition() != self.definition:
+            world.reconnect()
             world.machine.define(self.definition)
         return world
 
@@ -293,7 +323,7 @@ class Saved:
 
     def _places(self) -> tuple[Path, ...]:
         machine = self.world.machine
-        return (machine.folder, machine.nvram, machine.tpm.parent, self.world.database.parent)
+        return (machine.folder, machine.nvram, machine.tpm.parent)
 
 
 def refusal(machine: Machine) -> str | None:
