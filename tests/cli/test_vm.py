@@ -1,7 +1,11 @@
 """The verbs of domains."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+from vmsnap.cli.text import local_time
+from vmsnap.host.locks import FileLocks
 from vmsnap.model import DomainState, ForeignSnapshot, Job
 
 NAME = "vmsnap-test-web"
@@ -69,3 +73,24 @@ def test_show_lists_what_libvirt_keeps_itself(vmsnap, host):
         {"kind": "block copy", "target": "vda"},
         {"kind": "backup", "target": None},
     ]
+
+
+def test_who_is_at_work_on_a_domain_is_shown(vmsnap, host, tmp_path):
+    """H48: in the list, on the page and in JSON; the time as in the lists."""
+    state = tmp_path / "home" / ".local" / "state" / "vmsnap"
+    assert vmsnap("vm", "show", NAME, "--json").data["domain"]["busy"] is None
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    with FileLocks(state, now=lambda: now).hold(next(iter(host.machines)), "group revert", 0):
+        line = f"'group revert' (process {os.getpid()}) has been at work on it since"
+        assert f"busy:      {line} {local_time(now)}\n" in vmsnap("vm", "show", NAME).out
+        assert "shut off, busy" in vmsnap("vm", "list").out
+        (listed,) = vmsnap("vm", "list", "--json").data["domains"]
+        assert listed["busy"] == {
+            "verb": "group revert",
+            "pid": os.getpid(),
+            "since": "2026-01-02T03:04:05Z",
+            "has_ended": False,
+        }
+        run = vmsnap("snapshot", "create", NAME, "--json", status=75)
+        assert (run.code, run.changed) == ("busy", False)
+        assert f"domain '{NAME}' is busy: {line}" in run.document["errors"][0]["message"]

@@ -1,8 +1,13 @@
 """What every changing verb begins with: the lock, recovery, and refusals of unsafe machines."""
 
+import os
+
 import pytest
 
 from vmsnap.engine.changing import changing, refuse_unsafe, require_changeable
+from vmsnap.engine.listing import list_groups
+from vmsnap.engine.recover import recover_all
+from vmsnap.engine.show import list_domains
 from vmsnap.errors import (
     BusyError,
     DomainRunningError,
@@ -48,6 +53,26 @@ def test_a_busy_domain_changes_nothing(world):
             world.create("monday")
         assert world.everything() == before
     assert caught.value.exit_code == 75
+
+
+def test_readers_see_who_is_at_work_and_do_not_wait(world):
+    """H48: the journal of an operation that goes on is nothing that `recover` would settle."""
+    world.create("monday")
+    seen = []
+
+    def look():
+        seen.extend(recover_all(world.ports, dry_run=True))
+        seen.extend(list_domains(world.ports))
+        seen.append(list_groups(world.ports, world.name))
+
+    world.hypervisor.on("define", look)
+    world.revert("monday")
+    preview, listed, groups = seen
+    assert (preview.outcome, preview.verb) == ("busy", "group revert")
+    assert f"'group revert' (process {os.getpid()}) has been at work" in preview.message
+    assert listed.holder.verb == "group revert"
+    assert "monday" in [view.group.name for view in groups.groups]
+    assert recover_all(world.ports, dry_run=True) == ()
 
 
 def test_a_domain_that_went_away_keeps_its_name(world):

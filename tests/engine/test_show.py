@@ -1,5 +1,7 @@
 """Looking at machines: their parts, and what a snapshot would take."""
 
+import os
+
 import pytest
 
 from vmsnap.engine.show import list_domains, show_domain
@@ -132,3 +134,12 @@ def test_a_disk_that_a_start_would_not_use_is_not_taken_while_the_domain_runs(wo
     assert (verdict.is_taken, verdict.must_be_excluded) == (False, True)
     assert f"runs with '{world.disks['vda']}'" in verdict.reason
     assert disks["vdb"].verdict.is_taken
+
+
+def test_who_is_at_work_on_a_machine_is_shown_without_waiting(world):
+    """H48: verb and process, in the list and on the page."""
+    assert show_domain(world.ports, world.name).holder is None
+    with world.ports.locks.hold(world.uuid, "group revert", 0):
+        for view in (show_domain(world.ports, world.name), *list_domains(world.ports)):
+            assert view.holder is not None
+            assert (view.holder.verb, view.holder.pid) == ("group revert", os.getpid())

@@ -212,23 +212,29 @@ def test_a_locked_domain_is_busy_and_readers_do_not_wait(web, vmsnap):
     """H48: the second of two cron runs is told who is at work, and since when."""
     vmsnap("backup", "create", web.name)
     holder = (
-        "import fcntl, json, os, sys; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX);"
-        "f.truncate(0); json.dump({'pid': os.getpid(), 'verb': 'snapshot create',"
-        " 'since': '2026-01-02T03:04:05+00:00'}, f); f.flush(); print(flush=True); input()"
+        "import datetime, pathlib, sys; from vmsnap.host.locks import FileLocks\n"
+        "now = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)\n"
+        "locks = FileLocks(pathlib.Path(sys.argv[1]), now=lambda: now)\n"
+        "with locks.hold(sys.argv[2], 'snapshot create', 0): print(flush=True); input()"
     )
-    lock = LOCKS / f"{web.id}.lock"
     with subprocess.Popen(
-        [sys.executable, "-c", holder, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", holder, LOCKS.parent, web.id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         process.stdout.readline()
         sentence = refused(vmsnap, "snapshot", "create", web.name, status=75, machine=web)
         assert f"'snapshot create' (process {process.pid})" in sentence
-        assert "2026-01-02T03:04:05+00:00" in sentence
+        assert "since 2026-01-0" in sentence
         begin = time.monotonic()
         refused(vmsnap, "undo", web.name, "--wait", "1.5", status=75, machine=web)
         assert time.monotonic() - begin > 1.5
         assert vmsnap("group", "list", web.name).status == 0
+        shown = vmsnap("vm", "show", web.name).data["domain"]["busy"]
+        assert (shown["verb"], shown["pid"]) == ("snapshot create", process.pid)
+        assert shown["since"] == "2026-01-02T03:04:05Z"
         process.stdin.close()
+    assert vmsnap("vm", "show", web.name).data["domain"]["busy"] is None
     # A lock outlives nobody: what the file still says does not count.
     vmsnap("backup", "create", web.name)
 

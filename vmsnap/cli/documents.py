@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LeftOutDisk,
         Resource,
     )
+    from vmsnap.ports import Holder
 
 
 def texts(items: Iterable[str]) -> "list[JsonValue]":
@@ -121,7 +122,20 @@ def domain(view: "DomainView", *, is_whole: bool) -> "JsonObject":
         "foreign_snapshots": [foreign_snapshot(item) for item in found.foreign_snapshots],
         "checkpoints": texts(found.checkpoints),
         "jobs": [{"kind": job.kind, "target": job.target} for job in found.block_jobs],
+        "busy": holder(view.holder),
         "notes": texts(view.notes),
+    }
+
+
+def holder(found: "Holder | None") -> "JsonObject | None":
+    """Say who is at work on a domain with vmsnap; null if nobody is."""
+    if found is None:
+        return None
+    return {
+        "verb": found.verb,
+        "pid": found.pid,
+        "since": _time(found.since),
+        "has_ended": found.has_ended,
     }
 
 

@@ -31,7 +31,7 @@ def _row(view: "DomainView") -> tuple[str, ...]:
     hindrances = [part.name for part in _parts(view) if part.must_be_excluded]
     return (
         view.domain.name,
-        view.domain.state.value,
+        f"{view.domain.state.value}, busy" if view.holder else view.domain.state.value,
         definition.firmware.upper(),
         "yes" if definition.nvram else NOTHING,
         definition.tpm.version if definition.tpm else NOTHING,
@@ -47,6 +47,7 @@ def domain_page(view: "DomainView") -> tuple[Block, ...]:
     return (
         Line(f"{domain.name}  ({domain.id})", "bold"),
         Line(f"state:     {domain.state.value}"),
+        *([Line(f"busy:      {view.holder}", "yellow")] if view.holder else []),
         # Above the parts: each of them "would be taken" only once this is settled.
         *(Line(f"note: {note}", "yellow") for note in view.notes),
         Line(f"firmware:  {_firmware(domain.definition)}"),

@@ -55,9 +55,9 @@ def size(size_bytes: int | None) -> str:
 
 def local_time(moment: datetime | None) -> str:
     """Write a moment in local time with its offset: 2026-11-22 18:05:09 +0100."""
-    if moment is None:
-        return NOTHING
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    from vmsnap.model import local_time as written
+
+    return NOTHING if moment is None else written(moment)
 
 
 def utc_time(moment: datetime) -> str:

@@ -9,10 +9,9 @@ from vmsnap.engine.assess import AssessedDisk, assess_disks
 from vmsnap.engine.capture import host_file_spec
 from vmsnap.engine.check import check_group
 from vmsnap.engine.find import find_domain, find_group
-from vmsnap.engine.groups import local_time
 from vmsnap.engine.paths import is_same
 from vmsnap.errors import ContentError, HostFileError
-from vmsnap.model import Capture, Domain, Group, HostFileType, Layer, LayerId
+from vmsnap.model import Capture, Domain, Group, HostFileType, Layer, LayerId, local_time
 from vmsnap.ports import Ports
 
 HIDDEN_ONLY = "differs only in what is not shown: passwords, or the order of its parts"
@@ -40,7 +39,7 @@ class HostFileDifference:
     """How a host file differs from what a group keeps.
 
     `state` is same, differs, gone (a revert makes it again), added (the group has none), not_kept
-    (left out of the group), or unknown; `remark` says more.
+    (left out of the group), lost (with its database), or unknown; `remark` says more.
     """
 
     type: HostFileType
@@ -163,6 +162,8 @@ def _host_file(
     backup = group.resource.backup(type_)
     if backup is None or backup.capture is Capture.SKIPPED:
         return HostFileDifference(type_, "not_kept", path)
+    if backup.capture is Capture.LOST:
+        return HostFileDifference(type_, "lost", path or backup.path)
     try:
         live = ports.host_files.read(spec) if spec is not None else None
     except HostFileError as error:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from vmsnap.engine.capture import Captured, backups_of, contents_of
 from vmsnap.engine.disks import Frozen
@@ -117,11 +116,6 @@ def taken_names(ports: Ports, host_id: HostId, domain_id: DomainId) -> set[str]:
     resources = ports.catalog.resources(host_id, domain_id)
     names = {group.name for group in groups} | {resource.name for resource in resources}
     return names | {name.rpartition("/")[0] for name in names if is_snapshot_name(name)}
-
-
-def local_time(moment: datetime) -> str:
-    """Show a moment in UTC the way messages do."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _snapshots(ports: Ports, group_id: ResourceId, plan: GroupPlan) -> tuple[Snapshot, ...]:

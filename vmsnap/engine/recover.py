@@ -96,6 +96,9 @@ def _recover(ports: Ports, domain_id: DomainId, *, lift_fences: bool) -> Recover
 
 def _preview(ports: Ports, domain_id: DomainId) -> RecoverResult:
     interrupted = load(ports, domain_id, STEPS)
+    holder = ports.locks.holder(domain_id)
+    if holder is not None:
+        return result_of(ports, domain_id, interrupted, "busy", str(holder))
     if interrupted is None:
         return result_of(ports, domain_id, None, "journal_lost", _JOURNAL_LOST)
     verb = interrupted.operation.verb

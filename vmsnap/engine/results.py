@@ -17,6 +17,7 @@ from vmsnap.model import (
     LeftOutDisk,
     Resource,
 )
+from vmsnap.ports import Holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class DomainView:
     host_files: tuple[HostFileView, ...]
     notes: tuple[str, ...] = ()
     """What would make a change unsafe: a managed-save image, foreign snapshots, checkpoints, ..."""
+    holder: Holder | None = None
+    """Who is at work on it with vmsnap."""
 
 
 @dataclass(frozen=True, slots=True)

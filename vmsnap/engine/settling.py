@@ -5,7 +5,7 @@ from vmsnap.engine.journal import Interrupted, Run, load, settle
 from vmsnap.engine.results import RecoverResult
 from vmsnap.engine.steps.all import STEPS
 from vmsnap.errors import DatabaseError, DomainNotFoundError
-from vmsnap.model import Domain, DomainId, Operation, Outcome
+from vmsnap.model import Domain, DomainId, Outcome, local_time
 from vmsnap.ports import Ports
 
 
@@ -30,7 +30,8 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     record_recovered(ports, interrupted.operation, ended)
     ports.journals.remove(domain_id)
     outcome, words = ("finished", "was finished") if finished else ("undone", "was taken back")
-    message = f"'{interrupted.operation.verb}' of {_when(interrupted.operation)} {words}"
+    begun = local_time(interrupted.operation.started_at)
+    message = f"'{interrupted.operation.verb}' of {begun} {words}"
     if is_partial:
         message += "; a group is left to be deleted again"
     ports.reporter.warn(f"domain '{interrupted.operation.domain_name}': interrupted {message}")
@@ -80,7 +81,3 @@ def _require_its_database(ports: Ports, interrupted: Interrupted) -> None:
 def _is_fenced(ports: Ports, domain_id: DomainId) -> bool:
     domain = domain_if_defined(ports, domain_id)
     return domain is not None and domain.definition.is_fenced
-
-
-def _when(operation: Operation) -> str:
-    return f"{operation.started_at:%Y-%m-%d %H:%M:%S} UTC"

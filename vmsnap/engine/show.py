@@ -32,7 +32,8 @@ def list_domains(ports: Ports) -> tuple[DomainView, ...]:
             for disk in domain.definition.disks
         )
         files = tuple(_host_file(domain, type_) for type_ in HostFileType)
-        views.append(DomainView(domain, disks, files, _notes(domain)))
+        holder = ports.locks.holder(domain.id)
+        views.append(DomainView(domain, disks, files, _notes(domain), holder))
     return tuple(views)
 
 
@@ -44,7 +45,7 @@ def show_domain(ports: Ports, domain: str) -> DomainView:
         _measured(ports, _host_file(found, type_), host_file_spec(found.definition, type_))
         for type_ in HostFileType
     )
-    return DomainView(found, disks, files, _notes(found))
+    return DomainView(found, disks, files, _notes(found), ports.locks.holder(found.id))
 
 
 def _disk(domain: Domain, assessed: AssessedDisk) -> DiskView:

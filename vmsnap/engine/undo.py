@@ -8,7 +8,6 @@ from vmsnap.engine.check import DISK_CHANGES, DOMAIN_STATES, check_group
 from vmsnap.engine.disks import require_no_other_users
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.foreign import is_named
-from vmsnap.engine.groups import local_time
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.power import look_as_planned, power_changes, powered
@@ -17,7 +16,7 @@ from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult
 from vmsnap.engine.returning import Goal, can_end, plan_way
 from vmsnap.engine.revert import require_available
-from vmsnap.errors import InUseError, UndoRefusedError
+from vmsnap.errors import InUseError, NotAvailableError, UndoRefusedError
 from vmsnap.model import (
     Capture,
     Digest,
@@ -27,6 +26,7 @@ from vmsnap.model import (
     Layer,
     Operation,
     Resource,
+    local_time,
 )
 from vmsnap.ports import Draft, Ports
 
@@ -128,6 +128,7 @@ def _plan_group(
     require_changeable(domain, "a revert can only be undone")
     refuse_unsafe(ports, domain, "they would not fit the disks any more")
     leave = _left(group)
+    _require_not_lost(domain, group)
     reasons = [
         reason
         for reason in check_group(ports, domain, group).reasons
@@ -194,6 +195,20 @@ def _left(group: Group) -> frozenset[HostFileType]:
         for backup in group.resource.backups
         if backup.capture in {Capture.SKIPPED, Capture.NOT_CREATED}
     )
+
+
+def _require_not_lost(domain: Domain, safety: Group) -> None:
+    """Refuse to bring back disks without the host files that a lost database held.
+
+    Undo has no flag for that: what it would leave is not what there was before the revert.
+    """
+    lost = [row.type.value for row in safety.resource.backups if row.capture is Capture.LOST]
+    if not lost:
+        return
+    message = f"the {' and '.join(lost)} of '{safety.name}' was lost with its database"
+    leave = " ".join(f"--leave {name}" for name in lost)
+    hint = f"vmsnap group revert {operands(domain.name, safety.name)} {leave}"
+    raise NotAvailableError(message, hint=hint)
 
 
 def _was_edited(ports: Ports, domain: Domain, safety: Group, groups: tuple[Group, ...]) -> bool:

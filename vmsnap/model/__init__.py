@@ -41,6 +41,7 @@ from vmsnap.model.machine import (
     TpmDefinition,
     is_device_path,
 )
+from vmsnap.model.moments import local_time
 from vmsnap.model.operations import (
     CatalogChange,
     DatabaseStatus,
@@ -92,4 +93,5 @@ __all__ = [
     "SnapshotId",
     "TpmDefinition",
     "is_device_path",
+    "local_time",
 ]

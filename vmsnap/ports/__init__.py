@@ -8,12 +8,14 @@ from vmsnap.ports.all import Ports
 from vmsnap.ports.catalog import Catalog, Draft
 from vmsnap.ports.host_files import FileIdentity, HostFileReading, HostFiles, HostFileSpec
 from vmsnap.ports.hypervisor import Definitions, Hypervisor, LiveMerge, MergeKind, Progress
+from vmsnap.ports.identity_files import IdentityFiles
 from vmsnap.ports.images import Images
 from vmsnap.ports.run import (
     Clock,
     GuestStop,
     GuestWatch,
     GuestWatcher,
+    Holder,
     JournalFiles,
     Locks,
     Reporter,
@@ -28,10 +30,12 @@ __all__ = [
     "GuestStop",
     "GuestWatch",
     "GuestWatcher",
+    "Holder",
     "HostFileReading",
     "HostFileSpec",
     "HostFiles",
     "Hypervisor",
+    "IdentityFiles",
     "Images",
     "JournalFiles",
     "LiveMerge",

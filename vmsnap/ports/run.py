@@ -1,11 +1,12 @@
 """What a run needs: its journal, its lock, where it says what it does, time and ids."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from vmsnap.model import DomainId, JsonObject
+from vmsnap.model import DomainId, JsonObject, local_time
 
 
 class JournalFiles(Protocol):
@@ -33,6 +34,28 @@ class JournalFiles(Protocol):
         """Remove the journal; a missing one is fine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a domain's lock: its verb, its process and since when; None what nobody knows.
+
+    `has_ended` says that the process is gone and a program that it started is still writing.
+    """
+
+    verb: str | None = None
+    pid: int | None = None
+    since: datetime | None = None
+    has_ended: bool = False
+
+    def __str__(self) -> str:
+        """Return a sentence without the domain, which is "it"."""
+        if self.since is None:
+            return "another operation is at work on it"
+        who, since = f"'{self.verb}' (process {self.pid})", local_time(self.since)
+        if not self.has_ended:
+            return f"{who} has been at work on it since {since}"
+        return f"{who}, begun {since}, has ended, but a program that it started is still writing"
+
+
 class Locks(Protocol):
     """One operation per domain at a time."""
 
@@ -43,6 +66,12 @@ class Locks(Protocol):
 
         Raises BusyError, naming holder and since when, if it is not to be had within
         `wait_seconds`. The lock dies with the last process that inherited it.
+        """
+
+    def holder(self, domain_id: DomainId) -> Holder | None:
+        """Say who holds the domain's lock; None if nobody does, or this user may not know.
+
+        Nothing is taken for it: it makes no other operation wait, not for a moment.
         """
 
 
