@@ -23,6 +23,7 @@ from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.host_files import LocalHostFiles
+from vmsnap.host.identity_files import HiddenIdentityFiles
 from vmsnap.host.images import QemuImages
 from vmsnap.host.journal_files import FolderJournals
 from vmsnap.host.locks import FileLocks
@@ -282,6 +283,7 @@ def ports(tmp_path, empty_database):
         reporter=Reporter(),
         clock=Clock(),
         watcher=FakeWatcher(),
+        identities=HiddenIdentityFiles(),
     )
     catalog.close()
 

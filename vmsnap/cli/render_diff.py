@@ -30,6 +30,7 @@ _HOST_FILES = {
     "gone": "gone",
     "added": "added",
     "not_kept": "not in the group",
+    "lost": "lost with its database",
     "unknown": "unknown",
 }
 

@@ -15,6 +15,7 @@ from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.guest_watcher import ProcessGuestWatcher
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.hypervisor import LibvirtHypervisor
+from vmsnap.host.identity_files import HiddenIdentityFiles
 from vmsnap.host.images import QemuImages
 from vmsnap.host.journal_files import FolderJournals
 from vmsnap.host.locks import FileLocks
@@ -117,6 +118,7 @@ class Wiring:
             reporter=reporter,
             clock=SystemClock(),
             watcher=ProcessGuestWatcher(settings.connect_uri),
+            identities=HiddenIdentityFiles(),
             wait_seconds=settings.wait_seconds,
             user=who_asks(),
         )

@@ -216,6 +216,8 @@ def _views(resource: Resource) -> tuple[BackupView, ...]:
 
 
 def _problem(ports: Ports, view: BackupView) -> str | None:
+    if view.backup.capture is Capture.LOST:
+        return "its content was lost with the database that held it"
     if view.backup.capture is not Capture.CAPTURED:
         return None
     if view.backup.digest is None:

@@ -134,6 +134,9 @@ def _host_file(ports: Ports, domain: Domain, group: Group, type_: HostFileType) 
     elif backup.capture is Capture.SKIPPED:
         message = f"the group was made without {name}; --leave {name} keeps the live one"
         yield Reason(f"{name}_skipped", STATE, message)
+    elif backup.capture is Capture.LOST:
+        message = f"the group's {name} was lost with its database; --leave {name} keeps the live one"
+        yield Reason(f"{name}_lost", STATE, message)
     elif backup.capture is Capture.NOT_CREATED:
         spec = host_file_spec(domain.definition, type_)
         if spec is not None and ports.host_files.identity(spec.path) is not None:

@@ -61,7 +61,7 @@ def plan_placing(
         if type_ not in types:
             continue
         backup = resource.backup(type_)
-        if backup is None or backup.capture is Capture.SKIPPED:
+        if backup is None or backup.capture in {Capture.SKIPPED, Capture.LOST}:
             message = f"'{resource.name}' holds no {type_.value}"
             raise NotAvailableError(message, hint=f"--leave {type_.value}")
         if backup.capture is Capture.CAPTURED:

@@ -23,6 +23,7 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 VERB = "backup restore"
+_HOLDS_NOTHING = frozenset({Capture.SKIPPED, Capture.NOT_CREATED, Capture.LOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def restore_result(plan: RestorePlan, *, is_done: bool) -> BackupResult:
 def require_kept(ports: Ports, resource: Resource, type_: HostFileType, hint: str) -> Backup:
     """Return the backup of a type; NotAvailableError with this hint if it holds no file."""
     backup = resource.backup(type_)
-    if backup is None or backup.capture in {Capture.SKIPPED, Capture.NOT_CREATED}:
+    if backup is None or backup.capture in _HOLDS_NOTHING:
         word = backup.capture.value if backup else "missing"
         message = f"backup '{resource.name}' holds no {type_.value}: {word}"
         raise NotAvailableError(message, hint=hint)

@@ -94,7 +94,7 @@ def _plan(
 
 def _left_with(reason: Reason) -> str | None:
     name, _, rest = reason.code.partition("_")
-    return f"--leave {name}" if rest in {"skipped", "not_created"} else None
+    return f"--leave {name}" if rest in {"skipped", "not_created", "lost"} else None
 
 
 def _is_overruled(reason: Reason, request: RevertRequest) -> bool:

@@ -16,6 +16,8 @@ class Capture(Enum):
     ABSENT = "absent"
     NOT_CREATED = "not_created"
     SKIPPED = "skipped"
+    LOST = "lost"
+    """It was captured, and its content is gone with the database that held it."""
 
 
 class GroupState(Enum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vmsnap.ports.catalog import Catalog
 from vmsnap.ports.host_files import HostFiles
 from vmsnap.ports.hypervisor import Definitions, Hypervisor
+from vmsnap.ports.identity_files import IdentityFiles
 from vmsnap.ports.images import Images
 from vmsnap.ports.run import Clock, GuestWatcher, JournalFiles, Locks, Reporter
 
@@ -24,6 +25,7 @@ class Ports:
     reporter: Reporter
     clock: Clock
     watcher: GuestWatcher
+    identities: IdentityFiles
     wait_seconds: float = 0.0
     user: str = ""
     """Who runs this, for the history."""

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from vmsnap.engine.codec import from_json
+from vmsnap.engine.codec import from_json, to_json
+from vmsnap.engine.identity import Known, known_before, publish
 from vmsnap.engine.journal import Run
 from vmsnap.engine.steps.switching import INSTANT, frozen_facts
 from vmsnap.model import CatalogChange, FrozenFacts, Instant, JsonObject, Layer, ResourceId
+
+KNOWN = "known"
+"""The fact that says what the catalog knew before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +22,9 @@ class Register:
 
     def do(self, run: Run) -> JsonObject | None:
         """Register it: no other host changes this domain from now on."""
+        known = _known(run)
         run.ports.catalog.reserve(run.operation, (), {})
-        return None
+        return known
 
     def undo(self, run: Run) -> None:
         """Take the registration back."""
@@ -35,9 +40,10 @@ class Reserve:
 
     def do(self, run: Run) -> JsonObject | None:
         """Reserve the run's drafts."""
+        known = None if KNOWN in run.facts else _known(run)
         drafts, contents = run.supply(run)
         run.ports.catalog.reserve(run.operation, drafts, contents)
-        return None
+        return known
 
     def undo(self, run: Run) -> None:
         """Discard what this operation reserved."""
@@ -83,6 +89,11 @@ class CommitGroup:
         """Nothing: an operation is taken back only if it did not commit."""
 
 
+def _known(run: Run) -> JsonObject:
+    operation = run.operation
+    return {KNOWN: to_json(known_before(run.ports, operation.host_id, operation.domain_id))}
+
+
 def _as_frozen(run: Run, layer: Layer) -> Layer:
     found = frozen_facts(run.facts, layer.path)
     if found is None or layer.is_active:
@@ -92,14 +103,21 @@ def _as_frozen(run: Run, layer: Layer) -> Layer:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Strike the operation from the list of pending ones: always the last step."""
+    """Strike the operation from the list of pending ones: always the last step.
+
+    What identifies groups and layers is written beside the images then.
+    """
 
     kind: ClassVar[str] = "finish"
     is_commit: ClassVar[bool] = False
 
     def do(self, run: Run) -> JsonObject | None:
-        """Remove the registration."""
-        run.ports.catalog.finish(run.operation.id)
+        """Remove the registration; publish what the catalog says of the domain now."""
+        operation = run.operation
+        run.ports.catalog.finish(operation.id)
+        known = run.facts.get(KNOWN)
+        before = from_json(Known, known) if known is not None else Known()
+        publish(run.ports, operation.host_id, operation.domain_id, before)
         return None
 
     def undo(self, run: Run) -> None:
