@@ -76,6 +76,15 @@ class Moments:
             os.kill(os.getpid(), self._number)
 
 
+def leave_out(step: str) -> None:
+    """Let "do" or "undo" of one kind of step do nothing, as if it had been forgotten."""
+    from vmsnap.engine.steps.all import STEPS
+
+    name, _, kind = step.partition(" ")
+    if step:
+        setattr(STEPS[kind], name, lambda _step, _run: None)
+
+
 def watch(moments: Moments) -> None:
     """Let every changing call, and every step of a journal, be seen when it has ended."""
     from vmsnap.engine.steps.all import STEPS
@@ -104,12 +113,18 @@ def _follow(owner: type, name: str, ended: Callable[[], None]) -> None:
 
 
 def run(order: dict[str, Any]) -> int:
+    """Run vmsnap as an order says, in this process, and watch it."""
+    leave_out(order["without"])
+    watch(Moments(order))
+    return call(order)
+
+
+def call(order: dict[str, Any]) -> int:
     """Run vmsnap as an order says, in this process."""
     folder = Path(order["folder"])
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, FLAGS), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    watch(Moments(order))
     os.environ.update(order["environment"])
 
     from vmsnap.cli.main import main
@@ -124,7 +139,7 @@ def run(order: dict[str, Any]) -> int:
 def begin(order: dict[str, Any]) -> int:
     """Fork a process for a run, and one that sees its fsyncs if that was ordered."""
     if not order["sees_fsyncs"]:
-        return _forked(lambda: run(order))
+        return forked(lambda: run(order))
     ours, theirs = socket.socketpair()
 
     def announced() -> int:
@@ -133,7 +148,7 @@ def begin(order: dict[str, Any]) -> int:
         theirs.close()
         return run(order)
 
-    pid = _forked(announced)
+    pid = forked(announced)
     theirs.close()
     at = order["at"] if order["kind"] == "fsync" else None
     log = os.open(Path(order["folder"]) / "fsyncs", FLAGS)
@@ -143,13 +158,14 @@ def begin(order: dict[str, Any]) -> int:
         return 0
 
     # A child of a child: nobody needs to wait for it.
-    os.waitpid(_forked(lambda: min(0, _forked(supervise))), 0)
+    os.waitpid(forked(lambda: min(0, forked(supervise))), 0)
     ours.close()
     os.close(log)
     return pid
 
 
-def _forked(do: Callable[[], int]) -> int:
+def forked(do: Callable[[], int]) -> int:
+    """Run something in a process of its own; return its number."""
     pid = os.fork()
     if pid == 0:
         # A process like one that a shell has started: signals as they are by default.

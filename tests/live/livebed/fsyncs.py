@@ -93,7 +93,7 @@ def _notices(listener: int) -> Iterator[tuple[int, str]]:
 def _name(pid: int, descriptor: int) -> str:
     try:
         program = Path(f"/proc/{pid}/comm").read_text().strip()
-        path = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        path = str(Path(f"/proc/{pid}/fd/{descriptor}").readlink())
     except OSError:
         return "a process that ended"
     place = next((word for part, word in PLACES if part in path), "another file")

@@ -63,11 +63,13 @@ class Runner:
     """Runs vmsnap's command line in processes forked from one that has imported it.
 
     A run is a process of its own with vmsnap's real `main`, so a signal ends it as it would end
-    any; only Python's start is saved.
+    any; only Python's start is saved. `without` names a step, as in "undo switch_disks", that then
+    does nothing: a fault to be found.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, without: str = "") -> None:
         self.database = database
+        self._without = without
         self._pid = 0
         self._begin = 0.0
         self._environment = {"VMSNAP_DATABASE": database, "NO_COLOR": "1"}
@@ -142,6 +144,7 @@ class Runner:
             "with_children": where is not None and where.with_children,
             "sees_fsyncs": sees_fsyncs or (where is not None and where.kind == "fsync"),
             "signal": number,
+            "without": self._without,
         }
         for name in ("calls", "steps", "fsyncs"):
             (self._folder / name).write_bytes(b"")

@@ -154,7 +154,7 @@ class World:
 
     def seen(self) -> Seen:
         """Look at everything; fail if something is left that should be nowhere."""
-        return Seen(self._files(), self.seen_machine(), self._groups())
+        return Seen(self.files(), self.seen_machine(), self._groups())
 
     def seen_machine(self) -> tuple[Any, ...]:
         """Look at what a start would find."""
@@ -211,7 +211,8 @@ class World:
             ).returncode
         ]
 
-    def _files(self) -> dict[str, str]:
+    def files(self) -> dict[str, str]:
+        """Return the digest of each file in the machine's folder."""
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.machine.folder.iterdir())
