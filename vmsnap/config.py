@@ -7,10 +7,11 @@ import shlex
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from vmsnap.errors import ConfigError, UnsupportedError, UsageError
 
@@ -42,6 +43,9 @@ _SECRET_PARAMETER = re.compile(r"(?P<start>[?&][^=&]*pass[^=&]*=)[^&]*", re.IGNO
 _ODD_PORT = re.compile(
     r"^(?P<start>[^:/]+://(?:[^/]*@)?[^:/@?\[]*:)(?!\d+(?:[/?]|$))[^/?@]+(?=[/?]|$)"
 )
+
+_MAX_FILE_BYTES = 64 * 1024
+"""Six keys need less; reading a nested one takes time that grows with its square."""
 
 Value = TypeVar("Value")
 
@@ -204,9 +208,11 @@ def _truth(value: object) -> bool:
 def _seconds(value: object) -> float:
     # A bool is an int to Python, and no number of seconds to anyone.
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
+        # An int may be too large to become a float.
+        with suppress(OverflowError):
+            seconds = float(value)
+            if math.isfinite(seconds) and seconds >= 0:
+                return seconds
     raise ValueError("a number of seconds, 0 or more")
 
 
@@ -262,7 +268,10 @@ def _read_file(path_and_need: tuple[Path, bool]) -> tuple[Path | None, Mapping[s
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            values = tomllib.load(file)
+            text = file.read(_MAX_FILE_BYTES + 1)
+        if len(text) > _MAX_FILE_BYTES:
+            raise ConfigError(f"config file '{path}' is larger than {_MAX_FILE_BYTES} bytes")
+        values = tomllib.loads(text.decode())
     except (FileNotFoundError, NotADirectoryError) as error:
         if not is_needed:
             return None, {}
@@ -272,7 +281,7 @@ def _read_file(path_and_need: tuple[Path, bool]) -> tuple[Path | None, Mapping[s
             f"config file '{path}' cannot be read: {error.strerror}",
             hint="run vmsnap as root" if isinstance(error, PermissionError) else None,
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # Not TOML, or not UTF-8; what stands there may be a password.
         raise ConfigError(f"config file '{path}' is not valid TOML: {_place(error)}") from None
     unknown = sorted(set(values) - _VARIABLES.keys())
@@ -291,19 +300,27 @@ def _read_file(path_and_need: tuple[Path, bool]) -> tuple[Path | None, Mapping[s
     return path, values
 
 
-def _place(error: ValueError) -> str:
+def _place(error: Exception) -> str:
     found = re.search(r"\(at (.+?)\)$", str(error))
     return found[1] if found else "it is not UTF-8 text"
 
 
 def _is_system(uri: str) -> bool:
-    parts = urlsplit(uri)
+    parts = _split(uri)
     return parts.scheme in ("qemu", "qemu+unix") and not parts.netloc and parts.path == "/system"
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        # The URI is not repeated: it may hold a password.
+        raise ConfigError("the libvirt URI is malformed", hint=f"--connect {SYSTEM_URI}") from None
 
 
 def _require_local(uri: str) -> None:
     """Refuse a libvirt on another host: vmsnap has to reach the files that it keeps."""
-    parts = urlsplit(uri)
+    parts = _split(uri)
     _, _, transport = parts.scheme.partition("+")
     if not parts.scheme:
         raise ConfigError(f"'{uri}' is no libvirt URI", hint=f"--connect {SYSTEM_URI}")
@@ -328,4 +345,4 @@ def _database_url(given: str, source: str) -> str:
             f"the database named by {source} is neither a URL nor an absolute path",
             hint="--database sqlite:////absolute/path",
         )
-    return f"sqlite:///{quote(str(path))}"
+    return f"sqlite:///{quote(os.fsencode(path))}"

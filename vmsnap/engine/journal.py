@@ -148,21 +148,31 @@ def load(ports: Ports, domain_id: DomainId, kinds: Mapping[str, type[Step]]) -> 
         return None
     header = entries[0]
     is_known = header.get("format") == FORMAT
-    steps = [_object(item) for item in _list(header["steps"])] if is_known else []
-    if not is_known or any(step["kind"] not in kinds for step in steps):
+    steps = [_object(item) for item in _list(header.get("steps"))] if is_known else []
+    if not is_known or any(_text(step.get("kind")) not in kinds for step in steps):
         message = f"the journal of domain '{domain_id}' was written by another version"
         raise HostFileError(message, hint="use the version of vmsnap that wrote it")
     facts: JsonObject = {}
     for entry in entries[1:]:
-        facts.update(_object(entry["facts"]))
-    return Interrupted(
-        operation=from_json(Operation, _object(header["operation"])),
-        steps=tuple(from_json(kinds[str(step["kind"])], _object(step["fields"])) for step in steps),
+        facts.update(_object(entry.get("facts")))
+    interrupted = Interrupted(
+        operation=from_json(Operation, header.get("operation")),
+        steps=tuple(from_json(kinds[str(step["kind"])], step.get("fields")) for step in steps),
         done=len(entries) - 1,
         facts=facts,
-        database=str(header["database"]),
-        database_identity=_text(header["database_identity"]),
+        database=str(_text(header.get("database"))),
+        database_identity=_text(header.get("database_identity")),
     )
+    _require_whole(interrupted, domain_id)
+    return interrupted
+
+
+def _require_whole(interrupted: Interrupted, domain_id: DomainId) -> None:
+    commits = [step.is_commit for step in interrupted.steps].count(True)
+    is_its_own = interrupted.operation.domain_id == domain_id
+    if commits != 1 or interrupted.done > len(interrupted.steps) or not is_its_own:
+        message = f"the journal of domain '{domain_id}' is damaged"
+        raise HostFileError(message)
 
 
 def _do(run: Run, step: Step, index: int) -> None:

@@ -1,7 +1,8 @@
 """Patch a domain's XML and compare it, leaving all that was not asked for as it is."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,7 +50,8 @@ class XmlDefinitions:
         for target, (path, format_) in sources.items():
             if target not in disks:
                 raise UnsupportedError(f"the domain has no disk '{target}'")
-            _set_source(disks[target], path, format_)
+            with _fit_for_xml(f"path {str(path)!r}"):
+                _set_source(disks[target], path, format_)
         return _dump(tree)
 
     def with_disks_of(self, xml: str, other_xml: str, targets: Sequence[str]) -> str:
@@ -79,7 +81,8 @@ class XmlDefinitions:
         element = tree.getroot().find("name")
         if element is None:
             raise UnsupportedError("the domain's definition has no name")
-        element.text = name
+        with _fit_for_xml(f"name {name!r}"):
+            element.text = name
         return _dump(tree)
 
     def with_fence(self, xml: str) -> str:
@@ -120,6 +123,15 @@ class XmlDefinitions:
     def same(self, xml: str, other_xml: str) -> bool:
         """Tell whether two definitions mean the same, apart from fence, name and backingStore."""
         return _comparable(xml) == _comparable(other_xml)
+
+
+@contextmanager
+def _fit_for_xml(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        # What an image's header says of its backing file may be any bytes.
+        raise UnsupportedError(f"the {what} cannot stand in a definition") from error
 
 
 def _dump(tree: etree._ElementTree) -> str:

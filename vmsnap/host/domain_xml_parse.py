@@ -1,5 +1,6 @@
 """Read a domain's XML into a Definition."""
 
+import re
 from pathlib import Path
 
 from lxml import etree
@@ -14,6 +15,8 @@ from vmsnap.model import (
     TpmDefinition,
 )
 
+_PLAIN_ID = re.compile("[0-9a-z][0-9a-z-]*")
+
 SOURCE_ATTRIBUTES = {"file": "file", "block": "dev", "dir": "dir"}
 
 
@@ -23,6 +26,14 @@ def load(xml: str) -> etree._ElementTree:
     Raises UnsupportedError if it is not well-formed, has a DTD or is no domain. The message holds
     none of its text: definitions hold passwords.
     """
+    tree = parse(xml, "the domain's definition")
+    if tree.getroot().tag != "domain":
+        raise UnsupportedError("the XML is not the definition of a domain")
+    return tree
+
+
+def parse(xml: str, what: str) -> etree._ElementTree:
+    """Parse any XML of libvirt's as `load` does; `what` it is, for messages."""
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -34,12 +45,10 @@ def load(xml: str) -> etree._ElementTree:
         root = etree.fromstring(xml.encode(), parser)
     except (etree.XMLSyntaxError, UnicodeEncodeError):
         # The parser quotes the line that it stumbled over, so its error is not chained.
-        raise UnsupportedError("the domain's definition is not well-formed XML") from None
+        raise UnsupportedError(f"{what} is not well-formed XML") from None
     tree = root.getroottree()
     if tree.docinfo.internalDTD is not None:
-        raise UnsupportedError("the domain's definition has a document type declaration")
-    if root.tag != "domain":
-        raise UnsupportedError("the XML is not the definition of a domain")
+        raise UnsupportedError(f"{what} has a document type declaration")
     return tree
 
 
@@ -68,6 +77,9 @@ def read_definition(root: etree._Element, nvram_folder: Path, swtpm_folder: Path
     domain_id = DomainId((root.findtext("uuid") or "").strip().lower())
     if not name or not domain_id:
         raise UnsupportedError("the domain's definition has no name or no UUID")
+    if "/" in name or not _PLAIN_ID.fullmatch(domain_id):
+        # Names of files are made of both, and libvirt allows neither.
+        raise UnsupportedError("the domain's name has a '/' or its UUID is none")
     firmware = _firmware(root)
     return Definition(
         id=domain_id,

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from lxml import etree
 
-from vmsnap.host.domain_xml_parse import disk_elements, source_path
+from vmsnap.host.domain_xml_parse import disk_elements, parse, source_path
 from vmsnap.model import ForeignSnapshot
 
 
 def foreign_snapshot(xml: str) -> ForeignSnapshot:
     """Read a `<domainsnapshot>`; one of which any disk or the RAM is external counts as external.
 
-    Its disks are those that it does not leave out, with the files that the domain had then.
+    Its disks are those that it does not leave out, with the files that the domain had then. Raises
+    UnsupportedError if it cannot be read.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
-    root = etree.fromstring(xml.encode(), parser)
+    root = parse(xml, "the XML of a snapshot of libvirt's").getroot()
     kinds = {item.get("name"): item.get("snapshot") for item in root.iterfind("disks/disk")}
     kinds_of_all = {*kinds.values(), *(item.get("snapshot") for item in root.iterfind("memory"))}
     held = {name for name, kind in kinds.items() if kind in {"internal", "external"}}

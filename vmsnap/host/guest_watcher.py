@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from vmsnap.errors import DomainNotFoundError, LibvirtError, VmsnapError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.hypervisor import LibvirtHypervisor
+from vmsnap.host.processes import environment
 from vmsnap.model import DomainId, DomainState
 from vmsnap.ports import GuestStop, Hypervisor
 
@@ -35,7 +36,8 @@ class ProcessGuestWatcher:
     def watch(self, domain_id: DomainId) -> Iterator["_Watch"]:
         """Start the process; at the end let it finish its work and go."""
         process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, self._uri, domain_id],
+            # -P: nothing is imported from the folder in which it runs.
+            [sys.executable, "-P", "-m", __spec__.name, self._uri, domain_id],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -43,6 +45,7 @@ class ProcessGuestWatcher:
             # A Ctrl-C reaches the whole foreground group of a terminal.
             start_new_session=True,
             cwd="/",
+            env=environment(),
         )
         watch = _Watch(process)
         try:

@@ -18,7 +18,7 @@ def parse_chain(output: bytes) -> tuple[ImageInfo, ...]:
     """
     try:
         answer: JsonValue = json.loads(output)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = "the answer of 'qemu-img info' is no JSON"
         raise ImageError(message) from error
     images = answer if isinstance(answer, list) else [answer]
@@ -27,7 +27,7 @@ def parse_chain(output: bytes) -> tuple[ImageInfo, ...]:
 
 def parse_end(output: bytes) -> int:
     """Read from the answer of `qemu-img check` where an image ends. Raises ImageError."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         answer: JsonValue = json.loads(output)
         if isinstance(answer, dict) and "image-end-offset" in answer:
             return _number(answer, "image-end-offset")
@@ -38,7 +38,13 @@ def parse_end(output: bytes) -> int:
 def local_path(name: str) -> Path | None:
     """Return the path in an image's file name, None if the name means anything but a file."""
     name = re.sub(r"^(file|host_device):", "", name)
-    return resolved(Path(name)) if name.startswith("/") else None
+    if not name.startswith("/"):
+        return None
+    try:
+        return resolved(Path(name))
+    except (OSError, ValueError):
+        # A zero byte, half a character or a name that is too long: no file can be called so.
+        return None
 
 
 def resolved(path: Path) -> Path:

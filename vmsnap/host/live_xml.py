@@ -6,7 +6,9 @@ from pathlib import Path
 
 from lxml import etree
 
-from vmsnap.host.domain_xml_parse import disk_elements, load, source_path
+from vmsnap.host.domain_xml_parse import disk_elements, load, parse, source_path
+
+_CAPABILITIES = "what libvirt says of the host's capabilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +21,13 @@ class Mirror:
 
 def host_uuid(capabilities: str) -> str | None:
     """Return the host's UUID from libvirt's capabilities; the test driver has none."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
-    found = etree.fromstring(capabilities.encode(), parser).findtext("host/uuid")
+    found = parse(capabilities, _CAPABILITIES).findtext("host/uuid")
     return found.strip().lower() if found else None
 
 
 def qemu_owner(capabilities: str) -> tuple[int, int] | None:
     """Return uid and gid that the capabilities say QEMU runs with; a session has none."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, encoding="utf-8")
-    root = etree.fromstring(capabilities.encode(), parser)
+    root = parse(capabilities, _CAPABILITIES).getroot()
     for model in root.iterfind("host/secmodel"):
         label = model.findtext("baselabel") or ""
         found = re.fullmatch(r"\+(\d+):\+(\d+)", label.strip())

@@ -51,6 +51,14 @@ def run(
     return output
 
 
+def environment() -> dict[str, str]:
+    """Return the environment for programs: vmsnap's own variables are none of their business.
+
+    One of them may hold the database's password.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("VMSNAP_")}
+
+
 def _start(
     argv: Sequence[str], task: str, error_class: type[VmsnapError], pass_fds: Sequence[int]
 ) -> "subprocess.Popen[bytes]":
@@ -60,7 +68,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**environment(), "LC_ALL": "C"},
             pass_fds=tuple(pass_fds),
             start_new_session=True,
         )

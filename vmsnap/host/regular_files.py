@@ -38,6 +38,7 @@ def read_regular(folder: int, name: str, *, shown: Path, limit_bytes: int) -> Fi
     try:
         before = os.fstat(descriptor)
         require_regular(before.st_mode, shown)
+        _require_one_name(before, shown)
         data = _read_bounded(descriptor, shown, limit_bytes)
         meta = meta_of(descriptor)
         after = os.fstat(descriptor)
@@ -67,6 +68,13 @@ def write_regular(folder: int, name: str, data: bytes, meta: FileMeta) -> None:
         raise
     finally:
         os.close(descriptor)
+
+
+def _require_one_name(status: os.stat_result, shown: Path) -> None:
+    """Refuse a hard link: who plants one would have us keep, or change, a file of another's."""
+    if status.st_nlink > 1:
+        message = f"'{shown}' has {status.st_nlink} names; a host file has only one"
+        raise HostFileError(message, hint=f"find / -xdev -inum {status.st_ino}")
 
 
 def _read_bounded(descriptor: int, shown: Path, limit_bytes: int) -> bytes:

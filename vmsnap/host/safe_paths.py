@@ -1,20 +1,25 @@
 """Reach files by name without following links that others may have put there.
 
-The folders above a host file's own folder are resolved once (a host may keep /var/lib/libvirt
-elsewhere) and then walked name by name; its folder and the file itself are never links.
+Every name is opened in the folder that was opened before it. Among the folders above a host file's
+own folder there may be links (a host may keep /var/lib/libvirt elsewhere), but only root's or the
+caller's are followed; its folder and the file itself are never links.
 """
 
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 
 from vmsnap.errors import HostFileError
 
-WALK_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LOOK_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+WALK_FLAGS = LOOK_FLAGS | os.O_DIRECTORY
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+MAX_LINKS = 40
+"""As many as the kernel follows."""
 
 
 @contextmanager
@@ -40,28 +45,57 @@ def opened_folder_of(path: Path) -> Iterator[int]:
 def opened_parent_of(path: Path) -> Iterator[int]:
     """Open the folder above the folder of the host file `path`; errors as `opened_folder_of`."""
     _require_plain(path)
-    resolved = Path(os.path.realpath(path.parent.parent))
-    folder = os.open("/", FOLDER_FLAGS)
-    try:
-        for depth in range(1, len(resolved.parts)):
-            shown = Path(*resolved.parts[: depth + 1])
-            is_last = depth == len(resolved.parts) - 1
-            flags = FOLDER_FLAGS if is_last else WALK_FLAGS
-            below = open_folder(folder, resolved.parts[depth], shown, flags)
-            os.close(folder)
-            folder = below
+    with ExitStack() as opened:
+        walked = _walk(path.parent.parent, opened)
+        # The walk's descriptors are good for no more than walking.
+        folder = os.open(".", FOLDER_FLAGS, dir_fd=walked)
+        opened.callback(os.close, folder)
         yield folder
-    finally:
-        os.close(folder)
 
 
-def open_folder(above: int, name: str, shown: Path, flags: int = FOLDER_FLAGS) -> int:
+def _walk(path: Path, opened: ExitStack) -> int:
+    """Open every folder on the way to `path` in the one before it; return the last."""
+
+    def kept(descriptor: int) -> int:
+        opened.callback(os.close, descriptor)
+        return descriptor
+
+    folders = [kept(os.open("/", WALK_FLAGS))]
+    names = list(reversed(path.parts[1:]))
+    links = 0
+    while names:
+        name = names.pop()
+        if name == "..":
+            # Only out of a link; the parent is the one that was walked through.
+            folders = folders[:-1] or folders
+            continue
+        found = kept(os.open(name, LOOK_FLAGS, dir_fd=folders[-1]))
+        if not stat.S_ISLNK(os.fstat(found).st_mode):
+            folders.append(found)
+            continue
+        links += 1
+        target = Path(_trusted_target(found, path, links))
+        folders = folders[:1] if target.is_absolute() else folders
+        names += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+    return folders[-1]
+
+
+def _trusted_target(link: int, path: Path, links: int) -> str:
+    """Read an open link that was put there by root or by whom vmsnap runs as."""
+    owner = os.fstat(link).st_uid
+    if owner not in {0, os.geteuid()} or links > MAX_LINKS:
+        message = f"the way to '{path}' leads through a link of another user, or too many"
+        raise HostFileError(message, hint=f"namei -l {quote(str(path))}")
+    return os.readlink("", dir_fd=link)
+
+
+def open_folder(above: int, name: str, shown: Path) -> int:
     """Open a folder in the open folder `above`; `shown` is its path for messages.
 
     Raises HostFileError if it is a link or no folder, OSError.
     """
     try:
-        return os.open(name, flags, dir_fd=above)
+        return os.open(name, FOLDER_FLAGS, dir_fd=above)
     except NotADirectoryError as error:
         status = os.stat(name, dir_fd=above, follow_symlinks=False)
         message = f"'{shown}' is {_kind_of(status.st_mode)}, not a directory"

@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 
 from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.store.location import Location
+from vmsnap.store.tls import connect_encrypted
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's on SQLite."""
@@ -26,7 +27,6 @@ WRITES = "vmsnap_writes"
 
 class _Cursor(Protocol):
     def execute(self, statement: str) -> object: ...
-    def fetchone(self) -> tuple[object, ...] | None: ...
     def close(self) -> None: ...
 
 
@@ -49,7 +49,7 @@ def connect_sqlite(location: Location) -> sqlite3.Connection:
     # immutable: SQLite cannot make the file that readers of a write-ahead log share.
     mode = "mode=ro&immutable=1" if _is_at_rest(location) else "mode=rw"
     return sqlite3.connect(
-        f"file:{quote(str(location.path))}?{mode}",
+        f"file:{quote(os.fsencode(location.path or ''))}?{mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
@@ -125,10 +125,16 @@ def _server_engine(location: Location) -> Engine:
             "the MySQL driver PyMySQL is not installed", hint="pipx inject vmsnap PyMySQL"
         ) from error
 
+    if location.needs_tls:
+
+        @event.listens_for(engine, "do_connect")
+        def connect(
+            _dialect: object, _record: object, _names: object, arguments: dict[str, object]
+        ) -> DBAPIConnection:
+            return connect_encrypted(**arguments)
+
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:
-        if location.needs_tls:
-            _require_tls(connection)
         _execute(
             connection,
             # Strict: with sql_mode='' MySQL cuts what is too long, in silence.
@@ -138,18 +144,6 @@ def _server_engine(location: Location) -> Engine:
         )
 
     return engine
-
-
-def _require_tls(connection: DBAPIConnection) -> None:
-    """Refuse a session in the clear: PyMySQL 1.1 goes on without TLS if the server has none."""
-    cursor: _Cursor = connection.cursor()
-    try:
-        cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
-        row = cursor.fetchone()
-    finally:
-        cursor.close()
-    if row is None or not row[1]:
-        raise ConfigError("the database server does not speak TLS")
 
 
 def _execute(connection: DBAPIConnection, *statements: str) -> None:

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,9 @@ READ_SECONDS = 60
 WRITE_SECONDS = 60
 
 SETTING_HINT = "--database, VMSNAP_DATABASE or 'database' in config.toml names another"
+
+_MAX_PORT = 65535
+_MAX_SECONDS = 24 * 60 * 60
 
 _SERVER_SCHEMES = ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql")
 _TIMEOUTS = {
@@ -78,7 +82,10 @@ def _sqlite(rest: str) -> Location:
         raise ConfigError("a database URL for SQLite takes no parameters")
     if not rest.startswith("/") or not path or path == ":memory:":
         raise ConfigError("the database URL names no file", hint="write sqlite:////PATH")
-    absolute = Path(unquote(path)).absolute()
+    path = unquote(path, errors="surrogateescape")
+    if "\0" in path:
+        raise ConfigError("the path of the database has a zero byte")
+    absolute = Path(path).absolute()
     return Location(shown=f"sqlite:///{absolute}", path=absolute)
 
 
@@ -113,6 +120,8 @@ def _server(text: str) -> Location:
 
 def _parsed(text: str) -> URL:
     try:
+        # Half a character would be refused by the driver only.
+        text.encode()
         url = make_url(text)
     except (ArgumentError, ValueError):
         # The cause may quote the password, so it is not kept.
@@ -121,11 +130,21 @@ def _parsed(text: str) -> URL:
         ) from None
     if "@" in (url.host or ""):
         raise ConfigError("the database URL has more than one '@'", hint="write a '@' as %40")
+    if not _is_reachable(url):
+        raise ConfigError("the database URL names a host or a port that cannot be")
     if not url.database:
         raise ConfigError(
             "the database URL names no database", hint="write mysql://USER@HOST/DATABASE"
         )
     return url
+
+
+def _is_reachable(url: URL) -> bool:
+    try:
+        (url.host or "").encode("idna")
+    except UnicodeError:
+        return False
+    return url.port is None or 0 < url.port <= _MAX_PORT
 
 
 def _single(name: str, url: URL) -> str:
@@ -136,7 +155,13 @@ def _single(name: str, url: URL) -> str:
 
 
 def _is_this_host(host: str | None) -> bool:
-    return not host or host in ("localhost", "::1") or host.startswith("127.")
+    if not host or host.lower() == "localhost":
+        return True
+    try:
+        # An address, not a name that begins like one: 127.0.0.1.example.com is anywhere.
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _seconds(name: str, query: dict[str, str], default: int) -> int:
@@ -144,7 +169,7 @@ def _seconds(name: str, query: dict[str, str], default: int) -> int:
         seconds = int(query.get(name, default))
     except ValueError:
         seconds = 0
-    if seconds < 1:
+    if not 1 <= seconds <= _MAX_SECONDS:
         raise ConfigError(f"the database URL's parameter '{name}' is not a number of seconds")
     return seconds
 
@@ -168,10 +193,9 @@ def _tls_context(query: dict[str, str]) -> ssl.SSLContext:
         )
         if "ssl_cert" in query:
             context.load_cert_chain(query["ssl_cert"], query.get("ssl_key"))
-    except OSError as error:
-        raise ConfigError(
-            f"the TLS files of the database URL cannot be read: {error.strerror}"
-        ) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no name of a file"
+        raise ConfigError(f"the TLS files of the database URL cannot be read: {reason}") from error
     # Python 3.13 turned this on; the certificates that MySQL and MariaDB make for themselves
     # do not pass it.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
