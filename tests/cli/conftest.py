@@ -138,6 +138,9 @@ def host(tmp_path, monkeypatch):
     tpm.mkdir(parents=True)
     (tpm / "tpm2-00.permall").write_bytes(b"sealed")
     (folder / "nvram.fd").write_bytes(b"boot order" * 100)
+    # As libvirt makes them.
+    (folder / "nvram.fd").chmod(0o600)
+    tpm.chmod(0o700)
     for name, format_ in (("vda.qcow2", "qcow2"), ("vdb.raw", "raw")):
         command = ["qemu-img", "create", "-q", "-f", format_, str(folder / name), "1M"]
         subprocess.run(command, check=True)

@@ -306,4 +306,5 @@ def world(tmp_path, ports):
     xml = DOMAIN_XML.format(name=made.name, uuid=made.uuid, nvram=made.nvram, disks=disks)
     made.hypervisor.add(xml.replace("'", '"'))
     made.fill(1)
+    made.nvram.chmod(0o600)
     return made

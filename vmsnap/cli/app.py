@@ -8,6 +8,7 @@ import typer
 from vmsnap.cli import (
     backup,
     database,
+    doctor,
     group,
     help_text,
     history,
@@ -82,4 +83,5 @@ app.command("undo", epilog=undo.EPILOG)(undo.undo)
 app.command("history", epilog=history.EPILOG)(history.history)
 app.command("purge", epilog=purge.EPILOG)(purge.purge)
 app.command("recover", epilog=recover.EPILOG)(recover.recover)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(database.app, name="db")

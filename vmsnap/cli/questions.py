@@ -25,7 +25,7 @@ def require_terminal(command_line: str) -> None:
 
     Raises QuestionError whose hint is `command_line`, the same command with `--yes`.
     """
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+    if not can_ask():
         raise QuestionError(
             "this needs a confirmation, and there is no terminal to ask on", hint=command_line
         )
@@ -33,11 +33,21 @@ def require_terminal(command_line: str) -> None:
 
 def confirm(printer: "Printer", losses: Iterable[str], question: str) -> None:
     """Say on stderr what will be lost, and ask; anything but a yes raises QuestionError."""
+    if not is_yes(printer, losses, question):
+        raise QuestionError("not confirmed; nothing was changed")
+
+
+def can_ask() -> bool:
+    """Tell whether there is a terminal to ask on."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def is_yes(printer: "Printer", losses: Iterable[str], question: str) -> bool:
+    """Say on stderr what will be lost, and ask; tell whether the answer was a yes."""
     for line in losses:
         printer.say(clean(line))
     printer.say(f"{clean(question)} [y/N] ", end="")
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         printer.say("")
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise QuestionError("not confirmed; nothing was changed")
+    return answer.strip().lower() in {"y", "yes"}

@@ -60,6 +60,12 @@ class Session:
 
         return self._wire(Need.READ)
 
+    def ports_without_database(self) -> "Ports":
+        """Build what can be used while the database cannot be opened; it counts as empty."""
+        from vmsnap.cli.wiring import Need
+
+        return self._wire(Need.NOTHING)
+
     def changing_ports(self, context: "typer.Context", *, create: bool = False) -> "Ports":
         """Open the log and build what a changing verb uses; `create` makes a missing database."""
         from vmsnap.cli.wiring import Need

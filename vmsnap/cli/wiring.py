@@ -29,6 +29,8 @@ from vmsnap.store.empty import EmptyCatalog
 class Need(Enum):
     """What a verb needs of the database."""
 
+    NOTHING = "nothing"
+    """It is not opened, and counts as empty."""
     READ = "read"
     """One that is missing counts as empty."""
     WRITE = "write"
@@ -106,7 +108,7 @@ class Wiring:
         locks = FileLocks(settings.state_folder)
         self._catalog = _open_catalog(settings, need, FolderJournals(settings.state_folder))
         self._journals = _WatchedJournals(settings.state_folder)
-        self._is_changing = need is not Need.READ
+        self._is_changing = need not in {Need.NOTHING, Need.READ}
         self.ports = Ports(
             hypervisor=LibvirtHypervisor(settings.connect_uri, definitions),
             definitions=definitions,
@@ -151,6 +153,8 @@ def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
 def _open_catalog(
     settings: Settings, need: Need, journals: FolderJournals
 ) -> SqlCatalog | EmptyCatalog:
+    if need is Need.NOTHING:
+        return opening.unopened_catalog(settings.database_url)
     try:
         return _open_what_is_there(settings, need, journals)
     except DatabaseUnusableError as error:

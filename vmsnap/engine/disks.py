@@ -191,9 +191,20 @@ def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
                 f"disk {disk.disk.target} has {depth - 1} layers; libvirt starts {limit} at most"
             )
             raise StateError(message, hint=hint)
-        if depth > min(limit * 3 // 4, 100):
+        if depth > deep_from(limit):
             notes.append(f"disk {disk.disk.target} has {depth} layers of at most {limit}")
     return tuple(notes)
+
+
+def deep_from(limit: int) -> int:
+    """Return the number of layers above which a chain is worth a warning."""
+    return min(limit * 3 // 4, 100)
+
+
+def is_overlay_name(name: str) -> bool:
+    """Tell whether a file is called as vmsnap calls the overlays that it makes."""
+    stem, dot, suffix = name.rpartition(".")
+    return bool(dot) and suffix == "qcow2" and _OUR_SUFFIX.search(stem) is not None
 
 
 def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from vmsnap.errors import DatabaseUnusableError
+from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.model import DatabaseStatus
 from vmsnap.store import schema, sqlite_files
 from vmsnap.store.catalog import SqlCatalog
@@ -52,6 +52,14 @@ def open_catalog(url: str, *, create: bool, make_folder: bool = False) -> SqlCat
     if create and location.path is not None:
         sqlite_files.keep_private(location.path)
     return SqlCatalog(database)
+
+
+def unopened_catalog(url: str) -> EmptyCatalog:
+    """Return an empty catalog in place of one that cannot be opened; its URL may be wrong, too."""
+    try:
+        return EmptyCatalog(locate(url).shown, expected_revision())
+    except ConfigError:
+        return EmptyCatalog("", expected_revision())
 
 
 def database_status(url: str, *, make_folder: bool = False) -> DatabaseStatus:

@@ -1,0 +1,1 @@
+"""What doctor can find: one small function for each finding, all of them listed in `all`."""

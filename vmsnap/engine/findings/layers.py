@@ -1,0 +1,227 @@
+"""Findings on layers: rows against files, headers, modes and the chains that machines use."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from vmsnap.engine.assess import verdict_by_definition
+from vmsnap.engine.disks import deep_from, is_overlay_name
+from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
+from vmsnap.engine.findings.scene import Scene, disk_layers
+from vmsnap.engine.hints import operands
+from vmsnap.engine.paths import is_same
+from vmsnap.errors import ImageError
+from vmsnap.model import DiskDefinition, ImageInfo, Layer
+from vmsnap.ports import Ports
+
+OTHERS = 0o077
+"""Permission bits of all but a file's owner."""
+
+LAYER_MISSING = Kind(
+    "layer_missing",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "the file of a recorded layer is gone: neither what stands on it nor its groups can be read",
+)
+LAYER_UNREADABLE = Kind(
+    "layer_unreadable",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "the header of a recorded layer cannot be read, so what stands on it cannot either",
+)
+LAYER_CHANGED = Kind(
+    "layer_changed",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "a frozen layer was written to after it was frozen: its groups no longer hold what they held",
+)
+CHAIN_DIFFERS = Kind(
+    "chain_differs",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "what a layer stands on is not what is recorded, so that a merge would ruin other groups;"
+    " deletes refuse",
+)
+LAYER_READABLE = Kind(
+    "overlay_readable",
+    Severity.WARNING,
+    Cure.SURELY,
+    "other users of this host can read or write what the guest has on its disk",
+)
+IMAGE_MISSING = Kind(
+    "image_missing",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "the domain cannot be started, or runs on a file that has no name any more",
+)
+UNKNOWN_LAYER = Kind(
+    "disk_on_unknown_layer",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "the disk writes to an overlay of vmsnap's that this database does not know; groups that it"
+    " belongs to are in another database, or lost",
+)
+FROZEN_IN_USE = Kind(
+    "disk_on_frozen_layer",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "somebody gave the disk a layer that groups have frozen: what the guest writes ruins them",
+)
+FOREIGN_LAYER = Kind(
+    "foreign_layer",
+    Severity.WARNING,
+    Cure.BY_HAND,
+    "somebody put a layer of their own on vmsnap's: groups cannot be deleted before the next create"
+    " takes it in",
+)
+CHAIN_TOO_DEEP = Kind(
+    "chain_too_deep",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "libvirt starts no domain with so many layers, so the next start fails",
+)
+CHAIN_DEEP = Kind(
+    "chain_deep",
+    Severity.WARNING,
+    Cure.BY_HAND,
+    "there is little room for more groups before libvirt refuses to start the domain",
+)
+
+
+def find_broken_layers(scene: Scene) -> Iterator[Finding]:
+    """Find recorded layers whose file is missing or cannot be read."""
+    if not scene.is_settled:
+        return
+    for layer in scene.layers.values():
+        info = scene.info(layer)
+        if info is None:
+            message = f"disk {layer.target}: layer '{layer.path}' is missing"
+            yield scene.find(LAYER_MISSING, layer.path, message, _check(scene))
+        elif isinstance(info, ImageError):
+            message = f"disk {layer.target}: {info.message}"
+            yield scene.find(LAYER_UNREADABLE, layer.path, message, _check(scene))
+
+
+def find_changed_layers(scene: Scene) -> Iterator[Finding]:
+    """Find frozen layers of groups that were written to since."""
+    if not scene.is_settled:
+        return
+    for layer in scene.layers.values():
+        if layer.facts is None or layer.id not in scene.needed:
+            continue
+        facts = scene.ports.images.facts(layer.path)
+        if facts is not None and facts != layer.facts:
+            message = f"disk {layer.target}: layer '{layer.path}' was changed after it was frozen"
+            yield scene.find(LAYER_CHANGED, layer.path, message, _check(scene))
+
+
+def find_other_chains(scene: Scene) -> Iterator[Finding]:
+    """Find layers that stand on another file than is recorded, and open chains that differ."""
+    if not scene.is_settled:
+        return
+    for layer, parent in disk_layers(scene):
+        info = scene.info(layer)
+        if parent is None or not isinstance(info, ImageInfo):
+            continue
+        if not is_same(info.backing_path, parent.path):
+            on = f"'{info.backing_path}'" if info.backing_path else "nothing"
+            message = f"disk {layer.target}: '{layer.path}' stands on {on}, not on '{parent.path}'"
+            yield scene.find(CHAIN_DIFFERS, layer.path, message, _check(scene))
+    yield from _open_chains(scene)
+
+
+def find_readable_layers(scene: Scene) -> Iterator[Finding]:
+    """Find overlays of vmsnap's that others than their owner can read or write."""
+    for layer in scene.layers.values():
+        mode = scene.ports.images.mode(layer.path) if layer.is_made_by_vmsnap else None
+        if mode is not None and mode & OTHERS:
+            message = f"disk {layer.target}: '{layer.path}' has the mode {mode:04o}"
+            command = f"chmod 0600 {operands(str(layer.path))}"
+            yield scene.find(LAYER_READABLE, layer.path, message, command, _narrowing(layer))
+
+
+def find_wrong_tops(scene: Scene) -> Iterator[Finding]:
+    """Find disks that use what nobody knows, what is frozen, or what somebody put on a layer."""
+    if scene.domain is None or not scene.is_settled:
+        return
+    for disk in scene.domain.current.disks:
+        top = scene.domain.active_paths.get(disk.target, disk.path)
+        if top is None or not verdict_by_definition(disk).is_taken:
+            continue
+        layer = scene.layer_at(top)
+        words = f"disk {disk.target} uses '{top}'"
+        if layer is not None and layer.facts is not None:
+            yield scene.find(FROZEN_IN_USE, disk.target, f"{words}, which is frozen", _check(scene))
+        elif layer is None and is_overlay_name(top.name):
+            command = f"vmsnap vm show {operands(scene.name)}"
+            yield scene.find(UNKNOWN_LAYER, disk.target, words, command)
+        elif layer is None and _stands_on_ours(scene, disk):
+            command = f"vmsnap snapshot create {operands(scene.name)}"
+            yield scene.find(FOREIGN_LAYER, disk.target, words, command)
+
+
+def find_broken_disks(scene: Scene) -> Iterator[Finding]:
+    """Find disks of the definition whose images are missing or cannot be read."""
+    for disk, chain in _chains(scene):
+        if isinstance(chain, ImageError):
+            message = f"disk {disk.target}: {chain.message}"
+            command = f"virsh domblklist --inactive {operands(scene.name)}"
+            yield scene.find(IMAGE_MISSING, disk.target, message, command)
+
+
+def find_deep_chains(scene: Scene) -> Iterator[Finding]:
+    """Find chains that libvirt cannot start, or soon cannot; with the limits of create."""
+    limit = scene.ports.hypervisor.max_chain_depth() if scene.domain is not None else 0
+    for disk, chain in _chains(scene):
+        if isinstance(chain, ImageError):
+            continue
+        depth = len(chain)
+        message = f"disk {disk.target} has {depth} layers; libvirt starts {limit} at most"
+        command = f"vmsnap group list {operands(scene.name)}"
+        if depth > limit:
+            yield scene.find(CHAIN_TOO_DEEP, disk.target, message, command)
+        elif depth + 1 > deep_from(limit):
+            yield scene.find(CHAIN_DEEP, disk.target, message, command)
+
+
+def _chains(scene: Scene) -> Iterator[tuple[DiskDefinition, tuple[ImageInfo, ...] | ImageError]]:
+    """Yield the disks that snapshots take, as the next start finds them, with their chains."""
+    for disk in scene.domain.definition.disks if scene.domain is not None else ():
+        if disk.path is None or not verdict_by_definition(disk).is_taken:
+            continue
+        try:
+            yield disk, scene.ports.images.chain(disk.path, disk.format)
+        except ImageError as error:
+            yield disk, error
+
+
+def _open_chains(scene: Scene) -> Iterator[Finding]:
+    """Find disks of a running domain whose chain QEMU has open otherwise than it is recorded."""
+    for target, chain in scene.domain.chains.items() if scene.domain is not None else ():
+        for upper, lower in pairwise(chain):
+            layer = scene.layer_at(upper)
+            parent = scene.layers.get(layer.parent_id) if layer and layer.parent_id else None
+            if parent is not None and not is_same(lower, parent.path):
+                message = f"disk {target}: QEMU has '{lower}' open below '{upper}'"
+                yield scene.find(CHAIN_DIFFERS, f"open {upper}", message, _check(scene))
+
+
+def _stands_on_ours(scene: Scene, disk: DiskDefinition) -> bool:
+    if disk.path is None:
+        return False
+    try:
+        chain = scene.ports.images.chain(disk.path, disk.format)
+    except ImageError:
+        return False
+    return any(scene.layer_at(image.path) is not None for image in chain)
+
+
+def _check(scene: Scene) -> str:
+    verb = "group check" if scene.domain is not None else "group list"
+    return f"vmsnap {verb} {operands(scene.name)}"
+
+
+def _narrowing(layer: Layer) -> Mend:
+    def narrow(ports: Ports) -> None:
+        ports.images.make_private(layer.path)
+
+    return narrow
