@@ -46,6 +46,14 @@ def test_an_unfinished_overlay_of_a_kill_is_removed(run, make):
     assert not make.path.exists()
 
 
+def test_an_overlay_whose_backing_file_was_not_written_yet_is_removed(run, make):
+    """Its qemu-img was killed as well, before its third fsync."""
+    make.path.touch(mode=0o600)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", make.path, "1M"], check=True)
+    make.undo(run)
+    assert not make.path.exists()
+
+
 def test_an_overlay_in_use_is_never_removed(run, make, switch):
     """H41."""
     do(run, make, switch)

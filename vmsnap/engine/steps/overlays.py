@@ -15,6 +15,10 @@ from vmsnap.model import Domain, JsonObject
 
 log = logging.getLogger(__name__)
 
+MOST_EMPTY_BYTES = 1024 * 1024
+"""An image in which nothing was written takes less, for any size of disk."""
+PRIVATE_MODE = 0o600
+
 
 @dataclass(frozen=True, slots=True)
 class MakeOverlay:
@@ -55,10 +59,22 @@ class MakeOverlay:
     def _is_ours(self, run: Run) -> bool:
         try:
             info = run.ports.images.info(self.path, "qcow2")
-            return is_same(info.backing_path, self.backing)
         except ImageError:
             # A kill in the middle of qemu-img create leaves a file without a whole header.
             return True
+        if info.backing_path is not None:
+            return is_same(info.backing_path, self.backing)
+        return self._is_half_made(run)
+
+    def _is_half_made(self, run: Run) -> bool:
+        """Tell whether an image without a backing file is what a kill of qemu-img create left.
+
+        The name of the backing file is the last that it writes. What is ours is empty, and nobody
+        but its owner can read it.
+        """
+        images = run.ports.images
+        is_empty = images.allocated_bytes(self.path) < MOST_EMPTY_BYTES
+        return is_empty and images.mode(self.path) == PRIVATE_MODE
 
 
 @dataclass(frozen=True, slots=True)
