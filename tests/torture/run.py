@@ -21,8 +21,8 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS), str(TESTS / "live")]
 
-from torture.table import Tally, put_into, summed_up, tables
-from torture.worker import Orders, chosen, work
+from torture.table import Tally, put_into, summed_up, tables  # noqa: E402 - found by the path above
+from torture.worker import Orders, chosen, work  # noqa: E402 - found by the path above
 
 ENDS_WITHIN_SECONDS = 180.0
 SAYS_EVERY_SECONDS = 30.0

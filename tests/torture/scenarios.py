@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from livebed.killing import Ended, Runner
+from livebed.killing import At, Ended, Runner
 from livebed.machine import virsh
 from livebed.world import World
 
@@ -17,8 +17,8 @@ class Scenario:
     """One verb.
 
     `prepare` is done while the machine is off. `words` follow "vmsnap"; NAME and SOURCE stand for
-    the machine and the other one. `must_finish`: it starts from what an earlier kill left behind a
-    commit, so that only its end is right; "before" if that kill was before the commit.
+    the machine and the other one. `is_interrupted`: it starts from what a kill left, so that only
+    its end is right.
     """
 
     verb: str
@@ -84,14 +84,18 @@ def undefined(world: World, run: Runner) -> None:
     virsh("undefine", world.machine.id, "--keep-nvram")
 
 
+def ungrouped(world: World, run: Runner) -> None:
+    """Let the snapshots of a group stand alone."""
+    two_groups(world, run)
+    run("group", "ungroup", world.name, "monday", status=0)
+
+
 def killed(
     prepare: Callable[[World, Runner], None], *words: str, behind: str
 ) -> Callable[[World, Runner], Ended]:
     """Prepare, and kill a verb behind the first of the steps of that name."""
 
     def do(world: World, run: Runner) -> Ended:
-        from livebed.killing import At
-
         prepare(world, run)
         typed = filled(words, world)
         begin = world.save("before the first kill")
@@ -111,35 +115,53 @@ def filled(words: tuple[str, ...], world: World) -> tuple[str, ...]:
     return tuple(names.get(word, word) for word in words)
 
 
-CREATE = ("snapshot", "create", "NAME", "--name", "wednesday")
-REVERT = ("group", "revert", "NAME", "monday")
-DELETE = ("group", "delete", "NAME", "monday", "--yes")
+def _of(
+    verb: str,
+    prepare: Callable[[World, Runner], object],
+    command: str,
+    states: tuple[str, ...] = (OFF,),
+) -> Scenario:
+    return Scenario(verb, prepare, tuple(command.split()), states)
+
+
+def _recover(
+    name: str, prepare: Callable[[World, Runner], None], command: str, behind: str
+) -> Scenario:
+    interrupted = killed(prepare, *command.split(), behind=behind)
+    return Scenario(f"recover of a {name}", interrupted, ("recover",), is_interrupted=True)
+
+
+CREATE = "snapshot create NAME --name wednesday"
+REVERT = "group revert NAME monday"
+DELETE = "group delete NAME"
+WEEKLY = "backup create NAME --name weekly"
+CLONE = "backup clone SOURCE NAME"
 
 SCENARIOS = (
-    Scenario("snapshot create, the first", nothing, CREATE),
-    Scenario("snapshot create", one_group, CREATE, EVERY),
-    Scenario("snapshot create --suspend", one_group, (*CREATE, "--suspend"), LIVE),
-    Scenario("snapshot delete", two_groups, ("snapshot", "delete", "NAME", "monday/vda", "--yes"), EVERY),
-    Scenario("group revert", two_groups, REVERT),
-    Scenario("group revert --no-safety", two_groups, (*REVERT, "--no-safety", "--yes")),
-    Scenario("group delete, the first", two_groups, DELETE, EVERY),
-    Scenario("group delete, the last", much_since, ("group", "delete", "NAME", "tuesday", "--yes"), EVERY),
-    Scenario("group delete, two", two_groups, ("group", "delete", "NAME", "monday", "tuesday", "--yes"), EVERY),
-    Scenario("group delete --children", reverted, ("group", "delete", "NAME", "monday", "--children", "--yes")),
-    Scenario("group ungroup", two_groups, ("group", "ungroup", "NAME", "monday"), EVERY),
-    Scenario("group ungroup --drop-backup", two_groups, ("group", "ungroup", "NAME", "monday", "--drop-backup")),
-    Scenario("backup create", one_group, ("backup", "create", "NAME", "--name", "weekly"), (OFF, PAUSED)),
-    Scenario("backup create --replace", weekly, ("backup", "create", "NAME", "--name", "weekly", "--replace")),
-    Scenario("backup restore", one_group, ("backup", "restore", "NAME", "monday")),
-    Scenario("backup delete", weekly, ("backup", "delete", "NAME", "weekly", "--yes"), (OFF, PAUSED)),
-    Scenario("backup clone", one_group, ("backup", "clone", "SOURCE", "NAME")),
-    Scenario("backup clone --tpm keep", one_group, ("backup", "clone", "SOURCE", "NAME", "--tpm", "keep")),
-    Scenario("undo of a revert", reverted, ("undo", "NAME")),
-    Scenario("undo of a restore", restored, ("undo", "NAME")),
-    Scenario("undo of a clone", cloned, ("undo", "NAME")),
-    Scenario("purge", undefined, ("purge", "NAME", "--yes")),
-    Scenario("recover of a create", killed(one_group, *CREATE, behind="do switch_disks"), ("recover",), is_interrupted=True),
-    Scenario("recover of a revert, back", killed(two_groups, *REVERT, behind="do swap_host_file"), ("recover",), is_interrupted=True),
-    Scenario("recover of a revert, on", killed(two_groups, *REVERT, behind="do commit"), ("recover",), is_interrupted=True),
-    Scenario("recover of a delete", killed(two_groups, *DELETE, behind="do merge_layers"), ("recover",), is_interrupted=True),
-)  # fmt: skip
+    _of("snapshot create, the first", nothing, CREATE),
+    _of("snapshot create", one_group, CREATE, EVERY),
+    _of("snapshot create --suspend", one_group, f"{CREATE} --suspend", LIVE),
+    _of("snapshot delete", ungrouped, "snapshot delete NAME monday/vda --yes", EVERY),
+    _of("group revert", two_groups, REVERT),
+    _of("group revert --no-safety", two_groups, f"{REVERT} --no-safety --yes"),
+    _of("group delete, the first", two_groups, f"{DELETE} monday --yes", EVERY),
+    _of("group delete, the last", much_since, f"{DELETE} tuesday --yes", EVERY),
+    _of("group delete, two", two_groups, f"{DELETE} monday tuesday --yes", EVERY),
+    _of("group delete --children", reverted, f"{DELETE} monday --children --yes"),
+    _of("group ungroup", two_groups, "group ungroup NAME monday", EVERY),
+    _of("group ungroup --drop-backup", two_groups, "group ungroup NAME monday --drop-backup"),
+    _of("backup create", one_group, WEEKLY, (OFF, PAUSED)),
+    _of("backup create --replace", weekly, f"{WEEKLY} --replace"),
+    _of("backup restore", one_group, "backup restore NAME monday"),
+    _of("backup delete", weekly, "backup delete NAME weekly --yes", (OFF, PAUSED)),
+    _of("backup clone", one_group, CLONE),
+    _of("backup clone --tpm keep", one_group, f"{CLONE} --tpm keep"),
+    _of("undo of a revert", reverted, "undo NAME"),
+    _of("undo of a restore", restored, "undo NAME"),
+    _of("undo of a clone", cloned, "undo NAME"),
+    _of("purge", undefined, "purge NAME --yes"),
+    _recover("create", one_group, CREATE, "do switch_disks"),
+    _recover("revert, back", two_groups, REVERT, "do swap_host_file"),
+    _recover("revert, on", two_groups, REVERT, "do commit"),
+    _recover("delete", two_groups, f"{DELETE} monday --yes", "do merge_layers"),
+)

@@ -163,10 +163,9 @@ class Sweep:
                 result.failures.append(f"it does not start: {reason}")
 
     def _outcome(self, seen: Seen) -> str:
-        if self.before is not None:
-            # A machine that was off, and its files, have to be the same to the byte.
-            if seen == self.before if self.state == OFF else seen.essence == self.before.essence:
-                return "before"
+        if self.before is not None and seen.essence == self.before.essence:
+            # The files of a machine that was off have to be the same to the byte.
+            return "before" if self.state != OFF or seen == self.before else ""
         return "finished" if seen.essence == self.after.essence else ""
 
     def _differences(self, seen: Seen) -> str:

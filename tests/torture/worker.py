@@ -5,7 +5,8 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -94,8 +95,13 @@ class Worker:
             self._sweep(task, case, time.monotonic() + slice_seconds)
 
     def _sweep(self, task: Task, case: Case | None, until: float) -> None:
-        bed = self._bed(task)
-        sweep = Sweep(bed, task.scenario, task.state)
+        try:
+            sweep = Sweep(self._bed(task), task.scenario, task.state)
+        except Exception:  # noqa: BLE001 - the other sweeps go on
+            failures = [f"could not be done without a kill\n{traceback.format_exc()}"]
+            self._say({"sweep": str(task), "kill": "none", "is_plain": True, "name": "none",
+                       "outcome": "", "failures": failures})  # fmt: skip
+            return
         self._say({"sweep": str(task), "moments": len(sweep.cases)})
         dice = random.Random(f"{self.orders.seed}/{task}")  # noqa: S311 - no secret
         outcomes: dict[int, str] = {}
@@ -191,8 +197,3 @@ def work(orders: Orders) -> None:
         contextlib.ExitStack() as started,
     ):
         Worker(orders, output, started).work()
-
-
-def names(tasks: Sequence[Task]) -> list[str]:
-    """Return the names of sweeps."""
-    return [str(task) for task in tasks]
