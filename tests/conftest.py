@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from servers.required import skip_or_fail
 
 ON_PRIVATE_HOST = os.environ.get("VMSNAP_TEST_HOST") == "private"
 OF_THE_TEST_BED = frozenset({"VMSNAP_TEST_HOST", "VMSNAP_REQUIRE_LIVE", "VMSNAP_TEST_CACHE"})
+
+# The same examples each time; `--hypothesis-profile deep --hypothesis-seed N` looks for new ones.
+settings.register_profile("short", max_examples=150, deadline=None, derandomize=True, database=None)
+settings.register_profile("deep", max_examples=20_000, deadline=None, database=None)
+settings.load_profile("short")
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,14 @@ OTHER_FOLDERS = {"contracts", "fakes", "live", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
     "engine/test_block_devices.py",
+    "cli/test_hostile_callers.py",
+    "cli/test_secrets.py",
     "engine/test_foreign_hands.py",
+    "engine/test_hostile_journals.py",
     "engine/test_interruptions.py",
+    "host/test_hostile_files.py",
+    "host/test_hostile_input.py",
+    "store/test_hostile_urls.py",
 }
 
 

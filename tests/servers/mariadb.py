@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +37,17 @@ class MariaDb:
 
 
 @contextmanager
-def running_mariadb() -> Iterator[MariaDb]:
-    """Start a server in a folder of its own; skip where none is installed."""
+def running_mariadb(*options: str) -> Iterator[MariaDb]:
+    """Start a server in a folder of its own; skip where none is installed.
+
+    `options` of mariadbd may let it listen to a network; else it has its socket alone.
+    """
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
         skip_or_fail("needs mariadb-server")
     # Not pytest's own folder: the path of a socket has at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="vmsnap-test-"))
     try:
-        process, server = _started(folder)
+        process, server = _started(folder, options or ("--skip-networking",))
         try:
             yield server
         finally:
@@ -54,7 +57,7 @@ def running_mariadb() -> Iterator[MariaDb]:
         shutil.rmtree(folder)
 
 
-def _started(folder: Path) -> tuple[subprocess.Popen, MariaDb]:
+def _started(folder: Path, options: Sequence[str]) -> tuple[subprocess.Popen, MariaDb]:
     data = folder / "data"
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}",
@@ -64,7 +67,7 @@ def _started(folder: Path) -> tuple[subprocess.Popen, MariaDb]:
     server = MariaDb(folder / "socket")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=root", "--skip-networking",
+            ["mariadbd", "--no-defaults", "--user=root", *options,
              f"--socket={server.socket}", f"--datadir={data}",
              "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
              # What is worst for us: values that do not fit are cut in silence.

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vmsnap.errors import ImageError
+from vmsnap.host.os_errors import translated
 from vmsnap.model import ImageInfo, JsonObject, JsonValue, is_device_path
 
 
@@ -65,7 +66,8 @@ def _parse(image: JsonValue) -> ImageInfo:
         message = f"'{_shown(_text(image, 'filename') or '')}' is no image file of this host"
         raise ImageError(message)
     snapshots = image.get("snapshots")
-    is_device = path.is_block_device()
+    with translated(ImageError, "look at an image"):
+        is_device = path.is_block_device()
     virtual_size = _number(image, "virtual-size")
     return ImageInfo(
         path=path,

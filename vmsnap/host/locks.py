@@ -149,7 +149,7 @@ def _named(descriptor: int) -> Holder:
     try:
         words = json.loads(os.pread(descriptor, 4096, 0))
         pid, birth = int(words["pid"]), str(words["birth"])
-        since = datetime.fromisoformat(str(words["since"]))
+        since = datetime.fromisoformat(str(words["since"])).astimezone()
         return Holder(str(words["verb"]), pid, since, has_ended=birth_of(pid) != birth)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return Holder()
