@@ -1,5 +1,9 @@
 """Journals are whole on the disk, or are not there."""
 
+import errno
+import os
+import signal
+
 import pytest
 
 from vmsnap.errors import HostFileError
@@ -8,6 +12,7 @@ from vmsnap.model import DomainId
 
 WEB = DomainId("11111111-1111-4111-8111-111111111111")
 MAIL = DomainId("22222222-2222-4222-8222-222222222222")
+HEADER = {"verb": "group revert"}
 
 
 @pytest.fixture
@@ -81,6 +86,31 @@ def test_what_an_interrupted_start_left_is_replaced(journals, path):
     journals.start(WEB, {"verb": "group revert"})
 
     assert journals.load(WEB) == ({"verb": "group revert"},)
+
+
+def test_a_kill_before_the_header_is_whole_leaves_nothing(journals, path, monkeypatch):
+    journals.start(WEB, HEADER)
+    journals.remove(WEB)
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        journals.start(WEB, HEADER)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_file_system_without_nameless_files_will_do(journals, path, monkeypatch):
+    real = os.open
+
+    def without(name, flags, *rest, **options):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return real(name, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", without)
+    journals.start(WEB, HEADER)
+    assert journals.load(WEB) == (HEADER,)
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("torn", [b'{"step": 2', b"\0\0\0\0", b'{"step": 2}', b"\0\0}\n", b"[1]\n"])

@@ -1,5 +1,6 @@
 """Journals of operations in progress: one file per domain, on the disk before anything changes."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -42,10 +43,9 @@ class FolderJournals:
         draft = path.with_suffix(".new")
         with translated(HostFileError, f"begin the journal '{path}'"):
             make_private_folder(self._folder)
-            draft.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)  # of a program that did not know nameless ones
             try:
-                _write_new(draft, _line(header))
-                os.link(draft, path, follow_symlinks=False)  # unlike rename, it never replaces
+                _write_and_link(draft, path, _line(header))
             finally:
                 draft.unlink(missing_ok=True)
             sync_folder(self._folder)
@@ -96,12 +96,33 @@ def _line(entry: JsonObject) -> bytes:
     return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
+def _write_and_link(draft: Path, path: Path, data: bytes) -> None:
+    """Write a file that gets its name when it is whole; `draft` is its name before, if need be."""
+    with os.fdopen(_open_draft(draft), "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
+        os.fsync(file.fileno())
+        # Unlike a rename, a link never replaces.
+        if draft.exists():
+            os.link(draft, path, follow_symlinks=False)
+            return
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Only with a folder's descriptor Python makes the call that follows the link in /proc.
+            os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
+def _open_draft(draft: Path) -> int:
+    """Open a new file without a name, which no kill can leave; with one where that is not known."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        return os.open(draft.parent, flags | os.O_TMPFILE, FILE_MODE)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
+            raise
+    return os.open(draft, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
 
 def _read(path: Path, data: bytes) -> tuple[tuple[JsonObject, ...], int]:
