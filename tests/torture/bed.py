@@ -59,8 +59,8 @@ class Bed:
             self.world.machine.start()
 
     def stop(self) -> None:
-        """Let the machine be off, and no program be left that a killed run has started."""
-        if self.world.definition() and self.world.machine.state != "shut off":
+        """Let the machine be off."""
+        if self.world.state not in {"", "shut off"}:
             self.world.machine.destroy()
 
     def remove(self) -> None:

@@ -25,12 +25,16 @@ from livebed import fsyncs
 FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
 
 IMPORTED = (
-    *("libvirt", "typer.main", "sqlalchemy.dialects.sqlite", "lxml.etree", "zoneinfo"),
+    *("libvirt", "typer.main", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.mysql.pymysql"),
+    *("pymysql", "lxml.etree", "zoneinfo"),
     *(f"vmsnap.cli.{name}" for name in ("main", "app", "wiring", "log_file")),
     *(f"vmsnap.cli.render_{name}" for name in ("backup", "change", "group")),
     *(
         f"vmsnap.engine.{name}"
-        for name in ("backup", "check", "create", "delete", "recover", "restore", "revert", "undo")
+        for name in (
+            *("backup", "check", "clone", "create", "delete"),
+            *("purge", "recover", "restore", "revert", "undo", "ungroup"),
+        )
     ),
 )
 

@@ -87,6 +87,21 @@ class World:
                 raise
             return ""
 
+    @property
+    def state(self) -> str:
+        """Return the machine's state as virsh words it; "" if it is not defined."""
+        import libvirt
+
+        words = {
+            libvirt.VIR_DOMAIN_RUNNING: "running",
+            libvirt.VIR_DOMAIN_PAUSED: "paused",
+            libvirt.VIR_DOMAIN_SHUTOFF: "shut off",
+        }
+        if not self.definition():
+            return ""
+        state = self._domain.state()[0]
+        return words.get(state, f"state {state}")
+
     def reconnect(self) -> None:
         """Forget the connection to a libvirtd that has ended."""
         self._domain = None
