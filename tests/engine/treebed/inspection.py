@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.treebed.model import Firmware
 from engine.treebed.qcow2 import chain, describe, read_image
 
+from vmsnap.engine.identity import is_stale
 from vmsnap.host.image_pull import PREFIX
 from vmsnap.model import (
     Capture,
@@ -160,6 +161,11 @@ def inspect_tree(bed, groups: dict[str, Group], layers: dict[str, Layer]) -> Non
 def _inspect_files(bed, layers: dict[str, Layer], known: dict[Path, bytes]) -> None:
     folder = bed.world.folder
     pools = {path for pool in folder.glob("pool-*") for path in pool.iterdir()}
+    records = {path for path in pools if path.name == f".{bed.world.uuid}.vmsnap.json"}
+    made = {layer.path.parent for layer in layers.values() if layer.is_made_by_vmsnap}
+    assert {path.parent for path in records} == made
+    assert not is_stale(bed.world.ports, bed.world.uuid)
+    pools -= records
     if bed.model.deleting():
         # What a pull that was killed has left is taken up by the next delete.
         pools = {path for path in pools if not path.name.startswith(PREFIX)}
