@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
-from vmsnap.errors import DatabaseUnusableError
+from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.store.engines import connect_sqlite, is_on_read_only_file_system
 from vmsnap.store.location import SETTING_HINT, Location
 
@@ -117,6 +117,26 @@ def publish(made: Path, path: Path) -> None:
         raise DatabaseUnusableError(
             f"database '{path}' cannot be made: {error.strerror}"
         ) from error
+
+
+def settle(made: Path, path: Path, *, may_replace: bool) -> None:
+    """Give a finished copy its name, in place of another file only if that is allowed; sync it.
+
+    Raises ConfigError if somebody else took the name meanwhile, DatabaseUnusableError.
+    """
+    try:
+        with made.open("rb") as file:
+            os.fsync(file.fileno())
+        if may_replace:
+            made.rename(path)
+        else:
+            os.link(made, path)
+            made.unlink()
+        _sync_folder(path.parent)
+    except FileExistsError as error:
+        raise ConfigError(f"'{path}' exists already", hint="--force replaces it") from error
+    except OSError as error:
+        raise DatabaseUnusableError(f"'{path}' cannot be made: {error.strerror}") from error
 
 
 def copy(location: Location, path: Path) -> Path:
