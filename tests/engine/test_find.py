@@ -47,7 +47,7 @@ def test_a_short_prefix_picks_nothing(world, length):
     """H2: a name that is no more, such as 'a' or '4', must not pick another thing to delete."""
     group = world.create("monday").group.group
     with pytest.raises(GroupNotFoundError):
-        pick_group([group], world.name, group.id[:length])
+        pick_group(world.ports, [group], world.name, group.id[:length])
     with pytest.raises(DomainNotFoundError):
         find_domain_id(world.ports, world.uuid[:length])
 
@@ -75,21 +75,21 @@ def test_a_group_is_picked_by_name_uuid_and_prefix(world):
     world.create("tuesday")
     groups = world.rows()[0]
     for text in ("monday", groups[0].id, groups[0].id[:8]):
-        assert pick_group(groups, world.name, text).name == "monday"
+        assert pick_group(world.ports, groups, world.name, text).name == "monday"
     with pytest.raises(GroupNotFoundError, match="friday"):
-        pick_group(groups, world.name, "friday")
+        pick_group(world.ports, groups, world.name, "friday")
     with pytest.raises(GroupNotFoundError):
-        pick_group(groups, world.name, "Monday")
+        pick_group(world.ports, groups, world.name, "Monday")
 
 
 def test_a_backup_is_picked_by_its_resource(world):
     """H12: the id of a row is no id of what owns it."""
     world.create("monday")
     (resource,) = world.rows()[1]
-    assert pick_resource([resource], world.name, resource.id[:10]) == resource
+    assert pick_resource(world.ports, [resource], world.name, resource.id[:10]) == resource
     for text in ("friday", resource.backups[0].id):
         with pytest.raises(BackupNotFoundError):
-            pick_resource([resource], world.name, text)
+            pick_resource(world.ports, [resource], world.name, text)
 
 
 def test_a_name_of_before_is_explained_but_found_only_for_reading(world):

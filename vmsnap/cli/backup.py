@@ -96,10 +96,12 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     from vmsnap.engine.backup import list_backups
 
     session: Session = context.obj
-    views = list_backups(session.ports(), domain, all_hosts=all_hosts)
+    ports = session.ports()
+    views = list_backups(ports, domain, all_hosts=all_hosts)
+    this_host = ports.hypervisor.host_id() if all_hosts else None
     return Answer(
         {"backups": [documents.backup(view) for view in views]},
-        backup_table(views, with_hosts=all_hosts),
+        backup_table(views, this_host=this_host),
         note=None if views else "no backups yet",
         hint=None if views else pasteable("backup create", domain or "DOMAIN"),
     )

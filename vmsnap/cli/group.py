@@ -31,10 +31,12 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     from vmsnap.engine.listing import list_groups
 
     session: Session = context.obj
-    found = list_groups(session.ports(), domain, all_hosts=all_hosts)
+    ports = session.ports()
+    found = list_groups(ports, domain, all_hosts=all_hosts)
+    this_host = ports.hypervisor.host_id() if all_hosts else None
     return Answer(
         {"groups": [documents.group(view) for view in found.groups]},
-        group_table(found.groups, with_hosts=all_hosts),
+        group_table(found.groups, this_host=this_host),
         note=None if found.groups else "no groups yet",
         hint=None if found.groups else _create_hint(domain),
     )

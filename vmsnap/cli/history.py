@@ -40,13 +40,15 @@ def history(
     from vmsnap.engine.history import list_history
 
     session: Session = context.obj
-    found = list_history(session.ports(), domain, limit=limit, all_hosts=all_hosts)
+    ports = session.ports()
+    found = list_history(ports, domain, limit=limit, all_hosts=all_hosts)
+    this_host = ports.hypervisor.host_id() if all_hosts else None
     note = None if found.lines else "nothing was done yet"
     if found.is_cut:
         note = f"these are the last {limit}; there are older ones"
     return Answer(
         {"history": [history_line(line) for line in found.lines], "is_cut": found.is_cut},
-        history_table(found, of_one=domain is not None, with_hosts=all_hosts),
+        history_table(found, of_one=domain is not None, this_host=this_host),
         note=note,
         hint=f"--limit {10 * limit}" if found.is_cut else None,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.answer import Block, Branch, Column, Line, Table
-from vmsnap.cli.text import NOTHING, local_time, size
+from vmsnap.cli.text import NOTHING, host, local_time, size
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import BackupView, VerifyResult
@@ -21,15 +21,17 @@ _LIST = (
 _VERIFIED = (Column("DOMAIN"), Column("BACKUP", "bold"), Column("TYPE"), Column("VERDICT"))
 
 
-def backup_table(views: "Sequence[BackupView]", *, with_hosts: bool = False) -> tuple[Block, ...]:
+def backup_table(
+    views: "Sequence[BackupView]", *, this_host: str | None = None
+) -> tuple[Block, ...]:
     """List backups, one row per type of host file."""
     if not views:
         return ()
-    columns = (*_LIST, Column("HOST", "dim")) if with_hosts else _LIST
-    return (Table(columns, tuple(_row(view, with_hosts=with_hosts) for view in views)),)
+    columns = (*_LIST, Column("HOST", "dim")) if this_host else _LIST
+    return (Table(columns, tuple(_row(view, this_host=this_host) for view in views)),)
 
 
-def _row(view: "BackupView", *, with_hosts: bool) -> tuple[str, ...]:
+def _row(view: "BackupView", *, this_host: str | None) -> tuple[str, ...]:
     resource, backup = view.resource, view.backup
     return (
         resource.domain_name,
@@ -39,7 +41,7 @@ def _row(view: "BackupView", *, with_hosts: bool) -> tuple[str, ...]:
         backup.capture.value,
         size(backup.size_bytes),
         local_time(backup.captured_at),
-        *([resource.host_id] if with_hosts else []),
+        *([host(resource.host_id, this_host)] if this_host else []),
     )
 
 

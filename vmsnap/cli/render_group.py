@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmsnap.cli.answer import Block, Branch, Column, Line, Table
 from vmsnap.cli.render_domain import verdict
-from vmsnap.cli.text import NOTHING, age, joined, local_time, size
+from vmsnap.cli.text import NOTHING, age, host, joined, local_time, size
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import CreateResult, GroupTree, GroupView, TreeNode
@@ -33,18 +33,19 @@ _SNAPSHOTS = (
     Column("FORMAT", spare=3),
     Column("FROZEN FILE"),
 )
+_HOST = Column("HOST", "dim")
 _HERE = "you are here"
 
 
-def group_table(views: "Sequence[GroupView]", *, with_hosts: bool = False) -> tuple[Block, ...]:
+def group_table(views: "Sequence[GroupView]", *, this_host: str | None = None) -> tuple[Block, ...]:
     """List groups, one per row."""
     if not views:
         return ()
-    columns = (*_LIST, Column("HOST", "dim")) if with_hosts else _LIST
-    return (Table(columns, tuple(_row(view, with_hosts=with_hosts) for view in views)),)
+    columns = (*_LIST, _HOST) if this_host else _LIST
+    return (Table(columns, tuple(_row(view, this_host=this_host) for view in views)),)
 
 
-def _row(view: "GroupView", *, with_hosts: bool) -> tuple[str, ...]:
+def _row(view: "GroupView", *, this_host: str | None) -> tuple[str, ...]:
     group = view.group
     return (
         _domain(view),
@@ -56,7 +57,7 @@ def _row(view: "GroupView", *, with_hosts: bool) -> tuple[str, ...]:
         size(view.size_bytes),
         joined(disk.target for disk in view.disks),
         *_captures(group),
-        *([group.resource.host_id] if with_hosts else []),
+        *([host(group.resource.host_id, this_host)] if this_host else []),
     )
 
 
@@ -74,7 +75,9 @@ def _captures(group: "Group") -> tuple[str, str]:
     return words.get("nvram", NOTHING), words.get("tpm", NOTHING)
 
 
-def snapshot_table(views: "Sequence[GroupView]") -> tuple[Block, ...]:
+def snapshot_table(
+    views: "Sequence[GroupView]", *, this_host: str | None = None
+) -> tuple[Block, ...]:
     """List snapshots: one row per disk of each group, and one for each that is single."""
     rows = tuple(
         (
@@ -85,11 +88,13 @@ def snapshot_table(views: "Sequence[GroupView]") -> tuple[Block, ...]:
             size(disk.size_bytes),
             disk.format,
             str(disk.frozen_path),
+            *([host(view.group.resource.host_id, this_host)] if this_host else []),
         )
         for view in views
         for disk in view.disks
     )
-    return (Table(_SNAPSHOTS, rows),) if rows else ()
+    columns = (*_SNAPSHOTS, _HOST) if this_host else _SNAPSHOTS
+    return (Table(columns, rows),) if rows else ()
 
 
 def group_page(view: "GroupView") -> tuple[Block, ...]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.answer import Block, Column, Line, Table
-from vmsnap.cli.text import NOTHING, duration, local_time
+from vmsnap.cli.text import NOTHING, duration, host, local_time
 
 if TYPE_CHECKING:
     from vmsnap.engine.history import HistoryLine, HistoryList
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def history_table(
-    found: "HistoryList", *, of_one: bool = False, with_hosts: bool = False
+    found: "HistoryList", *, of_one: bool = False, this_host: str | None = None
 ) -> tuple[Block, ...]:
     """List operations, one per row, and below them how some are taken back or settled.
 
@@ -32,15 +32,15 @@ def history_table(
         return ()
     started, domain, *others = _COLUMNS
     domain = replace(domain, spare=3) if of_one else domain
-    columns = (started, domain, *others, *([Column("HOST", "dim")] if with_hosts else []))
-    rows = tuple(_row(line, with_hosts=with_hosts) for line in found.lines)
+    columns = (started, domain, *others, *([Column("HOST", "dim")] if this_host else []))
+    rows = tuple(_row(line, this_host=this_host) for line in found.lines)
     undo = tuple(Line(_undo(line), "green") for line in found.lines if line.undo is not None)
     is_left = any(line.entry.outcome.value == "left" for line in found.lines)
     recover = (Line("vmsnap recover  settles what was left", "yellow"),) if is_left else ()
     return (Table(columns, rows), *undo, *recover)
 
 
-def _row(line: "HistoryLine", *, with_hosts: bool) -> tuple[str, ...]:
+def _row(line: "HistoryLine", *, this_host: str | None) -> tuple[str, ...]:
     entry = line.entry
     operation = entry.operation
     return (
@@ -51,7 +51,7 @@ def _row(line: "HistoryLine", *, with_hosts: bool) -> tuple[str, ...]:
         operation.user or NOTHING,
         duration((entry.ended_at - operation.started_at).total_seconds()),
         _result(entry),
-        *([operation.host_id] if with_hosts else []),
+        *([host(operation.host_id, this_host)] if this_host else []),
     )
 
 

@@ -128,11 +128,13 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     from vmsnap.engine.listing import list_snapshots
 
     session: Session = context.obj
-    found = list_snapshots(session.ports(), domain, all_hosts=all_hosts)
+    ports = session.ports()
+    found = list_snapshots(ports, domain, all_hosts=all_hosts)
+    this_host = ports.hypervisor.host_id() if all_hosts else None
     rows = [row for view in found.groups for row in documents.snapshots(view)]
     return Answer(
         {"snapshots": rows},
-        snapshot_table(found.groups),
+        snapshot_table(found.groups, this_host=this_host),
         note=None if rows else "no snapshots yet",
         hint=None if rows else pasteable("snapshot create", domain or "DOMAIN"),
     )

@@ -60,6 +60,11 @@ def local_time(moment: datetime | None) -> str:
     return NOTHING if moment is None else written(moment)
 
 
+def host(host_id: str, this_host: str) -> str:
+    """Write a host's UUID, and whether it is the one that this runs on."""
+    return f"{host_id} (this host)" if host_id == this_host else host_id
+
+
 def utc_time(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC, to the microsecond only where there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

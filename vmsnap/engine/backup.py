@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 
 from vmsnap.engine.capture import Captured, capture_present, witnesses_of
 from vmsnap.engine.changing import changing, preview_operation, require_changeable
-from vmsnap.engine.find import find_domain_id, find_known_domain, pick_resource
+from vmsnap.engine.find import (
+    find_domain_id,
+    find_domains_of_all_hosts,
+    find_known_domain,
+    pick_resource,
+)
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
@@ -19,6 +24,7 @@ from vmsnap.model import (
     Capture,
     CatalogChange,
     Domain,
+    DomainId,
     DomainRecord,
     DomainState,
     Operation,
@@ -76,19 +82,21 @@ def list_backups(
 ) -> tuple[BackupView, ...]:
     """List what is kept of host files, a row for each resource and type, oldest first."""
     host_id = None if all_hosts else ports.hypervisor.host_id()
-    domain_id = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
-    return tuple(
-        view
-        for resource in ports.catalog.resources(host_id, domain_id)
-        for view in _views(resource)
-    )
+    domain_ids: tuple[DomainId | None, ...] = (None,)
+    if domain is not None and all_hosts:
+        domain_ids = find_domains_of_all_hosts(ports, domain)
+    elif domain is not None:
+        domain_ids = (find_known_domain(ports, domain, host_id)[0],)
+    found = [item for key in domain_ids for item in ports.catalog.resources(host_id, key)]
+    in_order = sorted(found, key=lambda item: (item.created_at, item.id))
+    return tuple(view for resource in in_order for view in _views(resource))
 
 
 def show_backup(ports: Ports, domain: str, backup: str) -> tuple[BackupView, ...]:
     """Look at the rows of one backup; a group's has the group's name."""
     host_id = ports.hypervisor.host_id()
     domain_id, name = find_known_domain(ports, domain, host_id)
-    return _views(pick_resource(ports.catalog.resources(host_id, domain_id), name, backup))
+    return _views(pick_resource(ports, ports.catalog.resources(host_id, domain_id), name, backup))
 
 
 def verify_backups(
@@ -192,7 +200,7 @@ def _created(plan: _Plan, resource: Resource | None) -> BackupResult:
 def _find_deletable(ports: Ports, operation: Operation, backup: str) -> tuple[Domain, Resource]:
     domain = ports.hypervisor.domain(operation.domain_id)
     resources = ports.catalog.resources(operation.host_id, domain.id)
-    resource = pick_resource(resources, domain.name, backup)
+    resource = pick_resource(ports, resources, domain.name, backup)
     if resource.kind is ResourceKind.GROUP:
         message = f"'{resource.name}' is the backup of a group and goes only with it"
         raise StateError(

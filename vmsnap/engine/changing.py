@@ -28,11 +28,13 @@ def changing(
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
     How it ends is recorded in the history. `subject` is what it is about: names or UUIDs of groups
-    or backups as they were typed. Raises BusyError if the lock is not to be had, and what
-    recovery raises if that cannot be done.
+    or backups as they were typed. Raises BusyError if the lock is not to be had, OtherHostError if
+    another host is at work on a domain of that UUID, and what recovery raises if that cannot be
+    done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
+        ports.catalog.require_unclaimed(ports.hypervisor.host_id(), domain_id)
         operation = Operation(
             id=OperationId(ports.clock.new_id()),
             verb=verb,
@@ -90,7 +92,8 @@ def _name(ports: Ports, domain_id: DomainId) -> str:
 
 
 def preview_operation(ports: Ports, domain_id: DomainId, verb: str) -> Operation:
-    """Make an operation that is only planned, never run."""
+    """Make an operation that is only planned, never run. Raises OtherHostError as `changing`."""
+    ports.catalog.require_unclaimed(ports.hypervisor.host_id(), domain_id)
     return Operation(
         id=OperationId(ports.clock.new_id()),
         verb=verb,

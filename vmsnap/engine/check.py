@@ -33,7 +33,7 @@ def check_groups(ports: Ports, domain: str, group: str | None) -> tuple[GroupChe
     found = find_domain(ports, domain)
     groups = ports.catalog.groups(ports.hypervisor.host_id(), found.id)
     if group is not None:
-        groups = (pick_group(groups, found.name, group),)
+        groups = (pick_group(ports, groups, found.name, group),)
     shown = (
         item
         for item in groups
@@ -135,7 +135,9 @@ def _host_file(ports: Ports, domain: Domain, group: Group, type_: HostFileType) 
         message = f"the group was made without {name}; --leave {name} keeps the live one"
         yield Reason(f"{name}_skipped", STATE, message)
     elif backup.capture is Capture.LOST:
-        message = f"the group's {name} was lost with its database; --leave {name} keeps the live one"
+        message = (
+            f"the group's {name} was lost with its database; --leave {name} keeps the live one"
+        )
         yield Reason(f"{name}_lost", STATE, message)
     elif backup.capture is Capture.NOT_CREATED:
         spec = host_file_spec(domain.definition, type_)

@@ -88,7 +88,7 @@ def fitting_spec(
 def _read_backup(ports: Ports, source: str, backup: str, tpm: TpmChoice) -> Origin:
     host_id = ports.hypervisor.host_id()
     domain_id, name = find_known_domain(ports, source, host_id)
-    resource = pick_resource(ports.catalog.resources(host_id, domain_id), name, backup)
+    resource = pick_resource(ports, ports.catalog.resources(host_id, domain_id), name, backup)
     words = f"backup '{resource.name}' of domain '{name}'"
     nvram = _kept_file(ports, resource, HostFileType.NVRAM)
     state = None

@@ -71,7 +71,7 @@ def _plan(
 ) -> _Plan:
     domain = ports.hypervisor.domain(operation.domain_id)
     known = ports.catalog.groups(operation.host_id, domain.id)
-    picked = [pick_group(known, domain.name, text) for text in texts]
+    picked = [pick_group(ports, known, domain.name, text) for text in texts]
     picked += [pick_single(known, domain.name, text) for text in request.singles]
     chosen = {group.id: group for group in picked}
     if request.with_children:

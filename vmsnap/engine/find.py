@@ -67,9 +67,28 @@ def find_known_domain(ports: Ports, text: str, host_id: HostId | None) -> tuple[
     record = _find_record(text, ports.catalog.records(host_id))
     if record is None:
         message = f"no domain '{text}' on this host, and no groups or backups of one"
-        raise DomainNotFoundError(message, hint="vmsnap vm list")
+        hint = "vmsnap vm list"
+        if host_id is not None and _records_elsewhere(ports, text):
+            message += "; another host has some"
+            hint = f"vmsnap group list --all-hosts {operands(text)}"
+        raise DomainNotFoundError(message, hint=hint)
     names = {domain.id: domain.name for domain in domains}
     return record.id, names.get(record.id, record.name)
+
+
+def find_domains_of_all_hosts(ports: Ports, text: str) -> tuple[DomainId, ...]:
+    """Find the domains of all hosts that are called so: each host may have one of its own.
+
+    Raises DomainNotFoundError, or AmbiguousIdError where one host alone has several.
+    """
+    elsewhere = {record.id: record for record in _records_elsewhere(ports, text)}
+    try:
+        here = find_known_domain(ports, text, ports.hypervisor.host_id())[0]
+    except DomainNotFoundError:
+        if not elsewhere:
+            raise
+        return tuple(elsewhere)
+    return tuple(dict.fromkeys((here, *elsewhere)))
 
 
 def find_left_domain(ports: Ports, text: str) -> DomainRecord:
@@ -102,20 +121,23 @@ def find_left_domain(ports: Ports, text: str) -> DomainRecord:
 def find_group(ports: Ports, domain: Domain, text: str) -> Group:
     """Find a group of a domain on this host, in any state."""
     groups = ports.catalog.groups(ports.hypervisor.host_id(), domain.id)
-    return pick_group(groups, domain.name, text)
+    return pick_group(ports, groups, domain.name, text)
 
 
-def pick_group(groups: Sequence[Group], domain_name: str, text: str) -> Group:
+def pick_group(ports: Ports, groups: Sequence[Group], domain_name: str, text: str) -> Group:
     """Pick a group from those of a domain; raises GroupNotFoundError or AmbiguousIdError.
 
-    A single snapshot, which is a row of the same kind, is none.
+    A single snapshot, which is a row of the same kind, is none. Another host's is never picked,
+    only pointed at.
     """
     whole = [group for group in groups if group.kind is not GroupKind.SINGLE]
     found = _find(text, whole, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no group '{text}'"
         verb = "snapshot" if is_snapshot_name(text) else "group"
-        raise GroupNotFoundError(message, hint=f"vmsnap {verb} list {operands(domain_name)}")
+        where, option = _elsewhere(ports, domain_name, text)
+        hint = f"vmsnap {verb} list {option}{operands(domain_name)}"
+        raise GroupNotFoundError(f"{message}{where}", hint=hint)
     return found
 
 
@@ -140,13 +162,20 @@ def pick_single(groups: Sequence[Group], domain_name: str, text: str) -> Group:
     return group
 
 
-def pick_resource(resources: Sequence[Resource], domain_name: str, text: str) -> Resource:
-    """Pick what owns a backup; raises BackupNotFoundError or AmbiguousIdError."""
+def pick_resource(
+    ports: Ports, resources: Sequence[Resource], domain_name: str, text: str
+) -> Resource:
+    """Pick what owns a backup; raises BackupNotFoundError or AmbiguousIdError.
+
+    Another host's is never picked, only pointed at.
+    """
     owners = [item for item in resources if not is_snapshot_name(item.name)]
     found = _find(text, owners, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is None:
         message = f"domain '{domain_name}' has no backup '{text}'"
-        raise BackupNotFoundError(message, hint=f"vmsnap backup list {operands(domain_name)}")
+        where, option = _elsewhere(ports, domain_name, text)
+        hint = f"vmsnap backup list {option}{operands(domain_name)}"
+        raise BackupNotFoundError(f"{message}{where}", hint=hint)
     return found
 
 
@@ -155,6 +184,27 @@ def _member_name(member: tuple[Group, Snapshot]) -> str:
     if group.kind is GroupKind.SINGLE:
         return group.name
     return snapshot_name(group.name, item.target)
+
+
+def _elsewhere(ports: Ports, domain_name: str, text: str) -> tuple[str, str]:
+    """Say which other host has what was not found here, and the option that lists it."""
+    here = ports.hypervisor.host_id()
+    for item in ports.catalog.resources():
+        is_wanted = item.id == text or (item.domain_name, item.name) == (domain_name, text)
+        if is_wanted and item.host_id != here:
+            return f"; host '{item.host_id}' has one", "--all-hosts "
+    return "", ""
+
+
+def _records_elsewhere(ports: Ports, text: str) -> tuple[DomainRecord, ...]:
+    """Return what is known of the domains of other hosts that have this name or UUID."""
+    here = ports.hypervisor.host_id()
+    others = [record for record in ports.catalog.records() if record.host_id != here]
+    named = tuple(record for record in others if record.name == text)
+    if named:
+        return named
+    found = _find_record(text, others)
+    return () if found is None else (found,)
 
 
 def _find_record(text: str, records: Sequence[DomainRecord]) -> DomainRecord | None:

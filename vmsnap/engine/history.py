@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vmsnap.engine.find import find_known_domain
+from vmsnap.engine.find import find_domains_of_all_hosts, find_known_domain
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import load
 from vmsnap.engine.steps.all import STEPS
@@ -176,21 +176,31 @@ def list_history(
     The one that `undo` would take back says so. Raises DomainNotFoundError or AmbiguousIdError.
     """
     host_id = None if all_hosts else ports.hypervisor.host_id()
-    domain_id = _find(ports, domain, host_id) if domain is not None else None
-    entries = ports.catalog.history(host_id, domain_id, limit=limit + 1)
+    domain_ids: tuple[DomainId | None, ...] = (None,)
+    if domain is not None:
+        domain_ids = _find(ports, domain, host_id)
+    found = [
+        entry
+        for domain_id in domain_ids
+        for entry in ports.catalog.history(host_id, domain_id, limit=limit + 1)
+    ]
+    in_order = sorted(found, key=lambda item: (item.operation.started_at, item.operation.id))
+    entries = in_order[-(limit + 1) :]
     undoable = _undoable(ports, {entry.operation.domain_id for entry in entries})
     lines = tuple(_line(entry, undoable) for entry in entries[-limit:])
     return HistoryList(lines, is_cut=len(entries) > limit)
 
 
-def _find(ports: Ports, text: str, host_id: HostId | None) -> DomainId:
-    """Find a domain that is defined, that has groups or backups, or that once was worked on."""
+def _find(ports: Ports, text: str, host_id: HostId | None) -> tuple[DomainId, ...]:
+    """Find what is defined, has groups or backups, or once was worked on; of all hosts several."""
     try:
-        return find_known_domain(ports, text, host_id)[0]
+        if host_id is None:
+            return find_domains_of_all_hosts(ports, text)
+        return (find_known_domain(ports, text, host_id)[0],)
     except DomainNotFoundError:
         for entry in reversed(ports.catalog.history(host_id)):
             if text in (entry.operation.domain_name, entry.operation.domain_id):
-                return entry.operation.domain_id
+                return (entry.operation.domain_id,)
         raise
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vmsnap.engine.find import find_known_domain, pick_group
+from vmsnap.engine.find import find_domains_of_all_hosts, find_known_domain, pick_group
 from vmsnap.engine.results import GONE, GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
 from vmsnap.model import (
     DomainId,
@@ -36,7 +36,7 @@ def show_group(ports: Ports, domain: str, group: str) -> GroupView:
     """Look at one group of a domain."""
     host_id = ports.hypervisor.host_id()
     domain_id, name = find_known_domain(ports, domain, host_id)
-    found = pick_group(ports.catalog.groups(host_id, domain_id), name, group)
+    found = pick_group(ports, ports.catalog.groups(host_id, domain_id), name, group)
     return group_views(ports, [found])[0]
 
 
@@ -74,9 +74,13 @@ def group_views(ports: Ports, groups: Sequence[Group]) -> tuple[GroupView, ...]:
 
 
 def _groups(ports: Ports, domain: str | None, *, all_hosts: bool) -> tuple[Group, ...]:
-    host_id = None if all_hosts else ports.hypervisor.host_id()
-    domain_id = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
-    return ports.catalog.groups(host_id, domain_id)
+    if domain is None or not all_hosts:
+        host_id = None if all_hosts else ports.hypervisor.host_id()
+        domain_id = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
+        return ports.catalog.groups(host_id, domain_id)
+    domain_ids = find_domains_of_all_hosts(ports, domain)
+    groups = [group for key in domain_ids for group in ports.catalog.groups(None, key)]
+    return tuple(sorted(groups, key=lambda group: (group.resource.created_at, group.id)))
 
 
 def _whole(groups: Sequence[Group]) -> tuple[Group, ...]:

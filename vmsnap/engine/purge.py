@@ -61,6 +61,7 @@ def purge_domain(ports: Ports, domain: str, request: PurgeRequest) -> PurgeResul
 
 
 def _plan(ports: Ports, record: DomainRecord) -> _Plan:
+    ports.catalog.require_unclaimed(record.host_id, record.id)
     layers = ports.catalog.layers(record.host_id, record.id)
     require_no_other_users(ports, record.id, {layer.path: "" for layer in layers})
     others = [

@@ -124,7 +124,7 @@ def require_secret(ports: Ports, secret_id: str | None) -> None:
 def _plan(ports: Ports, operation: Operation, backup: str, request: RestoreRequest) -> RestorePlan:
     domain = ports.hypervisor.domain(operation.domain_id)
     resources = ports.catalog.resources(operation.host_id, domain.id)
-    resource = pick_resource(resources, domain.name, backup)
+    resource = pick_resource(ports, resources, domain.name, backup)
     return plan_restore(ports, operation, domain, resource, request)
 
 

@@ -58,7 +58,7 @@ def _plan(
 ) -> tuple[Group, tuple[Draft, ...]]:
     domain_name, text = names
     groups = ports.catalog.groups(operation.host_id, operation.domain_id)
-    group = pick_group(groups, domain_name, text)
+    group = pick_group(ports, groups, domain_name, text)
     if group.state is not GroupState.READY:
         message = f"the state of group '{group.name}' is '{group.state.value}'"
         hint = f"vmsnap group delete {operands(domain_name, group.name)}"

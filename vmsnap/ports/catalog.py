@@ -81,6 +81,12 @@ class Catalog(Protocol):
         host has an operation pending on the same domain UUID.
         """
 
+    def require_unclaimed(self, host_id: HostId, domain_id: DomainId) -> None:
+        """Raise OtherHostError if another host has an operation pending on the same domain UUID.
+
+        Says so early; what is sure only `reserve` knows.
+        """
+
     def discard(self, operation_id: OperationId) -> None:
         """Remove what `reserve` inserted and is not READY, unused contents, and the registration.
 

@@ -133,6 +133,12 @@ class SqlCatalog:
             lambda connection: reservations.reserve(connection, operation, drafts, contents)
         )
 
+    def require_unclaimed(self, host_id: HostId, domain_id: DomainId) -> None:
+        """Raise OtherHostError if another host has an operation pending on the same domain."""
+        self._database.read(
+            lambda connection: reservations.require_unclaimed(connection, host_id, domain_id)
+        )
+
     def discard(self, operation_id: OperationId) -> None:
         """Remove what `reserve` inserted and is not READY, unused contents, the registration."""
         self._database.write(lambda connection: reservations.discard(connection, operation_id))

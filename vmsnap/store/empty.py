@@ -77,6 +77,10 @@ class EmptyCatalog:
         del operation, drafts, contents
         raise self._missing()
 
+    def require_unclaimed(self, host_id: HostId, domain_id: DomainId) -> None:
+        """Do nothing: nobody has an operation pending."""
+        del host_id, domain_id
+
     def discard(self, operation_id: OperationId) -> None:
         """Raise DatabaseError: the rows may be in a database that was moved away."""
         del operation_id

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vmsnap.errors import DatabaseError, NameTakenError, OtherHostError
-from vmsnap.model import Digest, DomainId, HostId, Operation, OperationId, ResourceId
+from vmsnap.model import Digest, DomainId, HostId, Operation, OperationId, ResourceId, local_time
 from vmsnap.ports import Draft
 from vmsnap.store.contents import put_content, remove_unused_contents
 from vmsnap.store.database import error_text
@@ -104,20 +104,33 @@ def take_names(connection: Connection, ready: Iterable[ResourceId]) -> None:
             raise _name_taken(row.domain_name, row.name) from error
 
 
+def require_unclaimed(connection: Connection, host_id: HostId, domain_id: DomainId) -> None:
+    """Raise OtherHostError if another host has an operation pending on the domain."""
+    holder = connection.scalar(select(claim.c.host_uuid).where(claim.c.domain_uuid == domain_id))
+    if holder is not None and holder != host_id:
+        raise _other_host(connection, HostId(holder), domain_id)
+
+
 def _claim_domain(connection: Connection, operation: Operation) -> None:
     """Hold the domain's claim for this host. Raises OtherHostError if another host has it."""
     host_id = _held_claim(connection, operation)
-    if host_id == operation.host_id:
-        return
-    other = connection.execute(
-        select(pending.c.verb, pending.c.started_at)
-        .where(pending.c.domain_uuid == operation.domain_id, pending.c.host_uuid == host_id)
+    if host_id != operation.host_id:
+        raise _other_host(connection, HostId(host_id), operation.domain_id)
+
+
+def _other_host(connection: Connection, host_id: HostId, domain_id: DomainId) -> OtherHostError:
+    first = connection.execute(
+        select(pending.c.verb, pending.c.started_at, pending.c.domain_name)
+        .where(pending.c.domain_uuid == domain_id, pending.c.host_uuid == host_id)
         .order_by(pending.c.started_at)
     ).first()
-    what = "an operation" if other is None else f"'{other.verb}' since {other.started_at}"
-    raise OtherHostError(
-        f"host '{host_id}' has {what} pending on domain '{operation.domain_name}'",
-        hint="run 'vmsnap recover' on that host",
+    what, name = "an operation", str(domain_id)
+    if first is not None:
+        what, name = f"'{first.verb}' of {local_time(first.started_at)}", first.domain_name
+    return OtherHostError(
+        f"host '{host_id}' has {what} pending on domain '{name}', which has the same UUID there",
+        hint="wait until it has ended there; if nothing runs there, run on that host:"
+        " vmsnap recover",
     )
 
 
