@@ -7,7 +7,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "vmsnap"
 # Not of one room: suites that fakes and adapters both pass, the fakes, and the real host.
-OTHER_FOLDERS = {"contracts", "fakes", "live", "data"}
+OTHER_FOLDERS = {"contracts", "fakes", "live", "torture", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
     "engine/test_block_devices.py",
@@ -16,6 +16,7 @@ OF_SEVERAL_MODULES = {
     "engine/test_foreign_hands.py",
     "engine/test_hostile_journals.py",
     "engine/test_interruptions.py",
+    "engine/test_two_hosts.py",
     "host/test_hostile_files.py",
     "host/test_hostile_input.py",
     "store/test_hostile_urls.py",

@@ -289,9 +289,19 @@ def ports(tmp_path, empty_database):
 
 
 @pytest.fixture
+def world_on():
+    """Build the same machine in another folder, on another host: `world_on(folder, ports)`."""
+    return lambda folder, ports: built(World(folder, ports))
+
+
+@pytest.fixture
 def world(tmp_path, ports):
     """A machine that is shut off: two disks, NVRAM, TPM, a CD-ROM."""
-    made = World(tmp_path / "host", ports)
+    return built(World(tmp_path / "host", ports))
+
+
+def built(made):
+    """Make the files of a world's machine, and define it."""
     for target, format_ in (("vda", "qcow2"), ("vdb", "raw")):
         folder = made.folder / f"pool-{target}"
         folder.mkdir()

@@ -1,0 +1,316 @@
+"""Two hosts with one database: neither changes, finishes or ends what is the other's."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from contracts.hypervisor_beds import chain_of
+from fakes.dying import KilledError, die
+from fakes.hypervisor import FakeHypervisor
+
+from vmsnap.cli.text import local_time
+from vmsnap.engine import doctor
+from vmsnap.engine.backup import (
+    create_backup,
+    delete_backup,
+    list_backups,
+    show_backup,
+    verify_backups,
+)
+from vmsnap.engine.check import check_groups
+from vmsnap.engine.clone import clone_backup
+from vmsnap.engine.diff import diff_group
+from vmsnap.engine.history import list_history
+from vmsnap.engine.listing import list_groups, list_snapshots, show_group
+from vmsnap.engine.purge import purge_domain
+from vmsnap.engine.recover import recover_all
+from vmsnap.engine.requests import (
+    CloneRequest,
+    CreateRequest,
+    Power,
+    PurgeRequest,
+    RestoreRequest,
+    UngroupRequest,
+)
+from vmsnap.engine.restore import restore_backup
+from vmsnap.engine.ungroup import ungroup
+from vmsnap.errors import (
+    DomainNotFoundError,
+    OtherHostError,
+    ResourceNotFoundError,
+    UndoRefusedError,
+)
+from vmsnap.host.domain_xml import XmlDefinitions
+from vmsnap.host.images import QemuImages
+from vmsnap.host.journal_files import FolderJournals
+from vmsnap.host.locks import FileLocks
+from vmsnap.model import CatalogChange, GroupState, HostId
+
+OTHER_HOST = HostId("99999999-2222-4333-8444-555555555555")
+OTHER_UUID = "cccccccc-0000-4000-8000-000000000003"
+
+
+@pytest.fixture
+def other(tmp_path, world, world_on):
+    """The same domain, by name and UUID, on another host: its own files, the same database."""
+    folder = tmp_path / "other"
+    state = folder / "state"
+    state.mkdir(parents=True)
+    definitions = XmlDefinitions(folder / "nvram", folder / "swtpm")
+    locks = FileLocks(state)
+    ports = replace(
+        world.ports,
+        hypervisor=FakeHypervisor(definitions, host=OTHER_HOST, chain_of=chain_of),
+        definitions=definitions,
+        images=QemuImages(locks.inherited_fds),
+        journals=FolderJournals(state),
+        locks=locks,
+    )
+    return world_on(folder, ports)
+
+
+def verbs(seen, name):
+    """Every verb on a group or backup, for the machine of `seen`: name -> call."""
+    ports, domain = seen.ports, seen.name
+    return {
+        "group revert": lambda: seen.revert(name),
+        "group revert --dry-run": lambda: seen.revert(name, dry_run=True),
+        "group delete": lambda: seen.delete(name),
+        "group delete --dry-run": lambda: seen.delete(name, dry_run=True),
+        "snapshot delete": lambda: seen.delete(singles=(f"{name}/vda",)),
+        "group ungroup": lambda: ungroup(ports, domain, name, UngroupRequest()),
+        "backup restore": lambda: restore_backup(ports, domain, name, RestoreRequest()),
+        "backup delete": lambda: delete_backup(ports, domain, name, dry_run=False),
+        "group show": lambda: show_group(ports, domain, name),
+        "group check": lambda: check_groups(ports, domain, name),
+        "group diff": lambda: diff_group(ports, domain, name),
+        "backup show": lambda: show_backup(ports, domain, name),
+        "backup verify": lambda: verify_backups(ports, domain, name),
+        "backup clone": lambda: clone_backup(ports, domain, [domain], CloneRequest(backup=name)),
+    }
+
+
+def changing_verbs(seen):
+    """Every verb that would change the machine of `seen`, and has something to change."""
+    return {
+        **{
+            key: call
+            for key, call in verbs(seen, "mine").items()
+            if key.split()[1] not in {"show", "check", "diff", "verify", "clone"}
+            and key not in {"snapshot delete", "backup delete"}
+        },
+        "snapshot create": lambda: seen.create("new"),
+        "snapshot create --dry-run": lambda: seen.create("new", dry_run=True),
+        "backup create": lambda: create_backup(seen.ports, seen.name, CreateRequest()),
+        "backup delete": lambda: delete_backup(seen.ports, seen.name, "kept", dry_run=False),
+        "undo": seen.undo,
+        "undo --dry-run": lambda: seen.undo(dry_run=True),
+    }
+
+
+def state_of(*worlds):
+    return [world.everything() for world in worlds]
+
+
+@pytest.mark.parametrize("is_uuid", [False, True], ids=["name", "uuid"])
+def test_no_verb_finds_what_is_the_other_hosts_but_says_where_it_is(world, other, is_uuid):
+    """H61: neither by name nor by UUID, though the domain has the same of both."""
+    group = other.create("theirs").group.group
+    before = state_of(world, other)
+    for verb, call in verbs(world, group.id if is_uuid else "theirs").items():
+        with pytest.raises(ResourceNotFoundError) as caught:
+            call()
+        if verb != "snapshot delete":
+            assert f"; host '{OTHER_HOST}' has one" in caught.value.message, verb
+            assert "--all-hosts" in caught.value.hint, verb
+        assert state_of(world, other) == before, verb
+
+
+def test_a_prefix_picks_nothing_of_the_other_host(world, other):
+    """H61."""
+    group = other.create("theirs").group.group
+    with pytest.raises(ResourceNotFoundError):
+        world.delete(group.id[:12])
+
+
+def test_each_host_undoes_its_own(world, other):
+    """H61: what the other has reverted is nothing to undo here."""
+    other.create("monday")
+    other.revert("monday")
+    before = state_of(world, other)
+    with pytest.raises(UndoRefusedError):
+        world.undo()
+    assert state_of(world, other) == before
+
+
+def test_both_hosts_live_their_lives_side_by_side(world, other):
+    """H61: with the same names; deletes and purges take nothing of the other's."""
+    for seen in (world, other):
+        seen.create("monday")
+        seen.fill(2)
+        seen.create("tuesday")
+    kept = other.machine()
+    world.revert("monday")
+    world.undo()
+    world.delete("monday", "tuesday")
+    world.hypervisor.undefine(world.uuid)
+    purge_domain(world.ports, world.uuid, PurgeRequest())
+    assert {view.group.name for view in list_groups(other.ports, None).groups} == {
+        "monday",
+        "tuesday",
+    }
+    assert [check.is_available for check in check_groups(other.ports, other.name, None)] == [
+        True,
+        True,
+    ]
+    assert all(result.problem is None for result in verify_backups(other.ports, None, None))
+    assert other.machine() == kept
+    other.delete("monday", "tuesday")
+    assert other.rows()[0] == ()
+
+
+def test_lists_show_the_other_hosts_only_when_asked(world, other):
+    """H61: each line says of which host it is."""
+    world.create("mine")
+    other.create("theirs")
+    for listed in (list_groups, list_snapshots):
+        for domain in (None, world.name, world.uuid):
+            (view,) = {item.group.id: item for item in listed(world.ports, domain).groups}.values()
+            assert view.group.name == "mine"
+            views = listed(world.ports, domain, all_hosts=True).groups
+            hosts = [(view.group.name, view.group.resource.host_id) for view in views]
+            assert hosts == [("mine", world.hypervisor.host), ("theirs", OTHER_HOST)]
+    for domain in (None, world.name):
+        assert {item.resource.name for item in list_backups(world.ports, domain)} == {"mine"}
+        rows = list_backups(world.ports, domain, all_hosts=True)
+        assert {item.resource.name for item in rows} == {"mine", "theirs"}
+        lines = list_history(world.ports, domain, limit=9).lines
+        assert [line.entry.operation.subject for line in lines] == ["mine"]
+        lines = list_history(world.ports, domain, limit=9, all_hosts=True).lines
+        assert [line.entry.operation.subject for line in lines] == ["mine", "theirs"]
+        assert [line.undo for line in lines] == [None, None]
+
+
+def test_domains_of_one_name_and_two_uuids_are_both_listed(world, other):
+    """H61: a name is only a host's own."""
+    twin = replace(other, uuid=OTHER_UUID)
+    machine = other.hypervisor.machines.pop(other.uuid)
+    twin.hypervisor.add(machine.xml.replace(other.uuid, OTHER_UUID))
+    other.tpm.parent.rename(twin.tpm.parent)
+    world.create("mine")
+    twin.create("theirs")
+    for seen in (world, twin):
+        views = list_groups(seen.ports, world.name, all_hosts=True).groups
+        assert [view.group.name for view in views] == ["mine", "theirs"]
+        lines = list_history(seen.ports, world.name, limit=9, all_hosts=True).lines
+        assert len(lines) == 2
+        rows = list_backups(seen.ports, world.name, all_hosts=True)
+        assert {item.resource.host_id for item in rows} == {world.hypervisor.host, OTHER_HOST}
+
+
+def test_a_domain_that_only_the_other_host_has_is_pointed_at(world, other):
+    """H61."""
+    other.create("theirs")
+    world.hypervisor.undefine(world.uuid)
+    with pytest.raises(DomainNotFoundError, match="another host has some") as caught:
+        list_groups(world.ports, world.name)
+    assert caught.value.hint == f"vmsnap group list --all-hosts {world.name}"
+    (view,) = list_groups(world.ports, world.name, all_hosts=True).groups
+    assert view.domain_state is None
+
+
+@pytest.fixture
+def killed(other, monkeypatch):
+    """Leave an operation of the other host as a kill would: pending, its journal there."""
+
+    def raise_it():
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vmsnap.engine.journal._settle_after", die)
+        other.hypervisor.on("switch_disks", raise_it, when="after")
+        with pytest.raises(KilledError):
+            other.create("theirs")
+    return other
+
+
+def test_nothing_is_changed_here_while_the_other_host_has_something_pending(world, other, request):
+    """H61: each verb is refused, names the host, and says what to do; readers go on."""
+    world.create("mine")
+    world.revert("mine")
+    create_backup(world.ports, world.name, CreateRequest(name="kept"))
+    killed = request.getfixturevalue("killed")
+    before = state_of(world, killed)
+    calls = len(world.hypervisor.calls)
+    for verb, call in changing_verbs(world).items():
+        with pytest.raises(OtherHostError) as caught:
+            call()
+        assert caught.value.exit_code == 14
+        begun = re.escape(local_time(world.ports.clock.time)[:10])
+        assert re.match(
+            f"host '{OTHER_HOST}' has 'snapshot create' of {begun} .* pending on domain"
+            f" '{world.name}', which has the same UUID there",
+            caught.value.message,
+        ), verb
+        assert "run on that host: vmsnap recover" in caught.value.hint
+        assert state_of(world, killed) == before, verb
+    assert recover_all(world.ports, dry_run=False) == ()
+    assert doctor.examine(world.ports) == ()
+    assert check_groups(world.ports, world.name, "mine")[0].is_available
+    assert list_groups(world.ports, world.name, all_hosts=True).groups
+    assert state_of(world, killed) == before
+    asked = {name for name, *_ in world.hypervisor.calls[calls:]}
+    assert not asked & {"define", "switch_disks", "shut_down", "start"}
+
+    (result,) = recover_all(killed.ports, dry_run=False)
+    assert result.outcome == "undone"
+    world.create("new")
+
+
+def test_a_guest_is_not_shut_down_for_what_the_other_host_keeps_from_being_done(world, other):
+    """H61: refused before the guest is asked."""
+    world.create("mine")
+    world.hypervisor.start(world.uuid)
+    operation = replace(pending_of(other), verb="group revert")
+    other.ports.catalog.reserve(operation, (), {})
+    with pytest.raises(OtherHostError):
+        world.revert("mine", power=Power(shut_down=True, start=True))
+    assert not [call for call in world.hypervisor.calls if call[0] == "shut_down"]
+    assert [entry.code for entry in world.ports.catalog.history()] == [None]
+
+
+def test_recover_finishes_no_delete_of_the_other_host(world, other):
+    """H61: a group that is `deleting` there is nothing to finish here."""
+    group = other.create("theirs").group.group
+    operation = pending_of(other)
+    other.ports.catalog.reserve(operation, (), {})
+    other.ports.catalog.commit(operation.id, CatalogChange(deleting=(group.id,)))
+    other.ports.catalog.finish(operation.id)
+    before = state_of(world, other)
+    assert recover_all(world.ports, dry_run=True) == ()
+    assert recover_all(world.ports, dry_run=False) == ()
+    world.create("mine")
+    world.delete("mine")
+    assert state_of(other)[0][:2] == before[1][:2]
+    (left,) = other.rows()[0]
+    assert (left.id, left.state) == (group.id, GroupState.DELETING)
+    assert recover_all(other.ports, dry_run=False)[0].outcome == "finished"
+
+
+def test_doctor_neither_names_nor_mends_what_is_the_other_hosts(world, other):
+    """H61: though its files are not to be found here."""
+    other.create("theirs")
+    other.ports.catalog.reserve(pending_of(other), (), {})
+    before = state_of(world, other)
+    found = doctor.examine(world.ports)
+    assert [item.kind.code for item in found] == []
+    doctor.mend(world.ports, found)
+    assert state_of(world, other) == before
+    assert other.ports.catalog.pending(OTHER_HOST) != ()
+
+
+def pending_of(seen):
+    from vmsnap.engine.changing import preview_operation
+
+    operation = preview_operation(seen.ports, seen.uuid, "group delete")
+    return replace(operation, domain_name=seen.name)
