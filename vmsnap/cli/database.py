@@ -1,10 +1,10 @@
-"""The verbs of the database: db status, db upgrade."""
+"""The verbs of the database: db status, db upgrade; backup and rebuild are in rescue.py."""
 
 from typing import TYPE_CHECKING
 
 import typer
 
-from vmsnap.cli import documents
+from vmsnap.cli import documents, rescue
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import DryRun
@@ -14,7 +14,11 @@ from vmsnap.cli.text import NOTHING
 if TYPE_CHECKING:
     from vmsnap.model import DatabaseStatus
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and upgrade the database.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="See, copy and mend the database."
+)
+app.command("backup", epilog=rescue.BACKUP_EPILOG)(rescue.backup)
+app.command("rebuild", epilog=rescue.REBUILD_EPILOG)(rescue.rebuild)
 
 
 @app.command("status", epilog=epilog("vmsnap db status", "vmsnap db status --json"))

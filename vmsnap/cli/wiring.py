@@ -21,7 +21,7 @@ from vmsnap.host.journal_files import FolderJournals
 from vmsnap.host.locks import FileLocks
 from vmsnap.model import DatabaseStatus, DomainId, JsonObject
 from vmsnap.ports import Ports, Reporter
-from vmsnap.store import opening
+from vmsnap.store import copying, opening
 from vmsnap.store.catalog import SqlCatalog
 from vmsnap.store.empty import EmptyCatalog
 
@@ -148,6 +148,11 @@ def planned_upgrade(settings: Settings) -> DatabaseStatus:
 def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
     """Upgrade the database's schema; say where an SQLite file was copied before."""
     return opening.upgrade_database(settings.database_url, make_folder=settings.is_default_database)
+
+
+def copy_database(settings: Settings, target: Path, *, may_replace: bool) -> int:
+    """Copy the database at one instant to an SQLite file; return the file's size."""
+    return copying.copy_database(settings.database_url, target, may_replace=may_replace)
 
 
 def _open_catalog(
