@@ -5,7 +5,7 @@ import os
 import pytest
 
 from vmsnap.errors import ImageError
-from vmsnap.host.image_files import blocked_at
+from vmsnap.host.image_files import blocked_at, files_in, make_private, mode_of
 
 NOBODY = 65534
 
@@ -56,3 +56,28 @@ def test_what_an_access_list_says_is_not_guessed(folder, monkeypatch):
 def test_a_folder_that_is_gone_is_an_error(folder):
     with pytest.raises(ImageError):
         blocked_at(folder / "gone", (NOBODY, NOBODY))
+
+
+def test_the_files_of_a_folder_are_listed_without_links_and_folders(tmp_path):
+    for name in ("b.qcow2", "a.qcow2"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "link.qcow2").symlink_to(tmp_path / "a.qcow2")
+    (tmp_path / "folder.qcow2").mkdir()
+    assert files_in(tmp_path) == (tmp_path / "a.qcow2", tmp_path / "b.qcow2")
+    assert files_in(tmp_path / "missing") == ()
+
+
+def test_a_file_is_made_private_and_a_link_is_not_followed(tmp_path):
+    """H25."""
+    image, link = tmp_path / "image", tmp_path / "link"
+    image.write_bytes(b"")
+    image.chmod(0o644)
+    link.symlink_to(image)
+    assert (mode_of(image), mode_of(link), mode_of(tmp_path / "no")) == (0o644, None, None)
+    with pytest.raises(ImageError):
+        make_private(link)
+    assert mode_of(image) == 0o644
+    make_private(image)
+    assert mode_of(image) == 0o600
+    with pytest.raises(ImageError, match="no file of one name"):
+        make_private(tmp_path)

@@ -1,0 +1,169 @@
+"""The verb doctor on the command line: its table, its JSON, its questions and its statuses."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NAME = "vmsnap-test-web"
+KEYS = {
+    "code", "severity", "fix", "domain", "domain_uuid", "subject", "message", "meaning", "command",
+}  # fmt: skip
+
+
+@pytest.fixture
+def tpm(tmp_path) -> Path:
+    """The domain's TPM state, which others can read."""
+    (folder,) = (tmp_path / "host" / "swtpm").glob("*/tpm2")
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def orphan(vmsnap, host, tmp_path) -> Path:
+    """An overlay that this database does not know."""
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+    path = tmp_path / "host" / "vda.vmsnap-0123456789ab.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "1M"], check=True)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_healthy_host_has_status_0_with_and_without_a_database(vmsnap, host):
+    assert vmsnap("doctor").err == "nothing is wrong\n"
+    vmsnap("snapshot", "create", NAME)
+    run = vmsnap("doctor", "--json")
+    assert (run.data, run.changed) == ({"findings": []}, False)
+    assert vmsnap("doctor", NAME).out == ""
+
+
+def test_doctor_makes_no_database(vmsnap, host, tmp_path, tpm):
+    vmsnap("doctor", "--fix")
+    assert not list(tmp_path.rglob("vmsnap.db"))
+
+
+def test_notes_alone_have_status_0(vmsnap, host):
+    (uuid,) = host.machines
+    host.start(uuid)
+    host.suspend(uuid)
+    out = vmsnap("doctor").out
+    assert out.splitlines()[0].split() == ["SEVERITY", "DOMAIN", "WHAT"]
+    assert "guest paused" in out
+
+
+def test_a_finding_says_what_it_means_and_what_mends_it(vmsnap, host, tpm):
+    run = vmsnap("doctor", status=3)
+    assert run.err == ""
+    lines = run.out.splitlines()
+    assert lines[1].split() == ["danger", NAME, "tpm", "readable"]
+    assert f"danger: tpm readable of domain '{NAME}'" in lines
+    assert f"  tpm: '{tpm}' has the mode 0755" in lines
+    assert f"  chmod -R o-rwx {tpm}  ('--fix' mends it)" in lines
+    meaning = [line for line in lines if "unlock its disks" in line or "copy or change" in line]
+    assert max(map(len, meaning)) <= 80
+    assert tpm.stat().st_mode & 0o777 == 0o755
+
+
+def test_its_json_has_every_key(vmsnap, host, tpm):
+    run = vmsnap("doctor", NAME, "--json", status=3)
+    (found,) = run.data["findings"]
+    assert set(found) == KEYS
+    assert (found["code"], found["severity"], found["fix"]) == ("tpm_readable", "danger", "surely")
+    assert (run.document["status"], run.code, run.changed) == ("partial", "tpm_readable", False)
+
+
+def test_the_worst_comes_first(vmsnap, host, tpm, nvram):
+    nvram.chmod(0o644)
+    found = vmsnap("doctor", "--json", status=3).data["findings"]
+    assert [item["severity"] for item in found] == ["danger", "warning"]
+
+
+def test_fix_mends_what_is_sure(vmsnap, host, tpm):
+    run = vmsnap("doctor", "--fix", "--json")
+    assert run.changed
+    (mended,) = run.data["mended"]
+    assert (mended["is_mended"], mended["problem"]) == (True, None)
+    assert run.data["findings"] == []
+    assert tpm.stat().st_mode & 0o777 == 0o750
+
+
+def test_fix_says_what_it_mended(vmsnap, host, tpm):
+    assert vmsnap("doctor", "--fix").out == f"mended: tpm: '{tpm}' has the mode 0755\n"
+    assert vmsnap("doctor", "--fix", "--json").changed is False
+
+
+def test_a_dry_run_shows_what_fix_would_do(vmsnap, host, tpm, orphan):
+    run = vmsnap("doctor", "--fix", "--dry-run", status=3)
+    assert f"would mend: tpm: '{tpm}'" in run.out
+    assert f"would ask: remove '{orphan}' for ever?" in run.out
+    assert orphan.exists()
+    data = vmsnap("doctor", "--fix", "--dry-run", "--json", status=3).data
+    assert [item["code"] for item in data["would_mend"]] == ["tpm_readable", "orphan_overlay"]
+
+
+def test_without_a_terminal_what_has_to_be_asked_is_left_and_said(vmsnap, host, orphan):
+    run = vmsnap("doctor", "--fix", status=3)
+    assert orphan.exists()
+    assert "no terminal to ask on" in run.err
+    assert run.err.endswith("hint: --yes answers all questions\n")
+
+
+def test_yes_answers(vmsnap, host, orphan):
+    assert vmsnap("doctor", "--fix", "--yes", "--json").data["findings"] == []
+    assert not orphan.exists()
+
+
+@pytest.mark.parametrize(("typed", "is_removed"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_on_a_terminal_it_asks(vmsnap, host, orphan, terminal, typed, is_removed):
+    with terminal("stdin", "stderr", typed=typed) as screen:
+        vmsnap("doctor", "--fix", status=0 if is_removed else 3)
+    assert f"remove '{orphan}' for ever? [y/N]" in screen.shown
+    assert "another database may" in screen.shown.replace("\r\n  ", " ")
+    assert orphan.exists() is not is_removed
+
+
+def test_what_could_not_be_mended_says_why(vmsnap, host, tpm, monkeypatch):
+    from vmsnap.errors import HostFileError
+    from vmsnap.host.host_files import LocalHostFiles
+
+    def fail(*_arguments):
+        raise HostFileError("read-only file system")
+
+    monkeypatch.setattr(LocalHostFiles, "take_from_others", fail)
+    run = vmsnap("doctor", "--fix", status=3)
+    assert run.out.startswith(f"not mended: tpm: '{tpm}' has the mode 0755: read-only file system")
+
+
+def test_a_domain_that_is_gone_can_be_asked_after(vmsnap, host):
+    vmsnap("snapshot", "create", NAME)
+    (uuid,) = host.machines
+    host.undefine(uuid)
+    assert "domain gone" in vmsnap("doctor", NAME).out
+    assert vmsnap("doctor", "nobody", "--json", status=11).code == "domain_not_found"
+
+
+def test_a_database_that_cannot_be_opened_is_status_10_and_not_all_that_is_said(
+    vmsnap, host, tmp_path, tpm
+):
+    vmsnap("snapshot", "create", NAME)
+    (database,) = tmp_path.rglob("vmsnap.db")
+    database.write_bytes(b"no database" * 1000)
+    run = vmsnap("doctor", "--json", status=10)
+    assert run.code == "database_unusable"
+    assert [item["code"] for item in run.data["findings"]] == ["tpm_readable"]
+    shown = vmsnap("doctor", status=10)
+    assert "tpm readable" in shown.out
+    assert shown.err.startswith("error: database ")
+
+
+def test_a_terminal_of_80_columns_shows_the_whole_table(vmsnap, host, tpm, terminal):
+    with terminal("stdout") as screen:
+        vmsnap("doctor", status=3)
+    assert all(title in screen.shown for title in ("SEVERITY", "DOMAIN", "WHAT", "tpm readable"))
+
+
+def test_the_log_has_what_was_mended(vmsnap, host, tpm, log_file):
+    vmsnap("doctor", "--fix")
+    text = log_file.read_text()
+    assert "start: doctor" in text
+    assert "mending: tpm:" in text
