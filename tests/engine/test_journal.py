@@ -197,6 +197,44 @@ def test_a_journal_whose_header_was_never_whole_tells_nothing(bed):
     assert journal.load(bed.ports, bed.operation.domain_id, {}) is None
 
 
+def begun(bed, monkeypatch):
+    """Begin a journal of all steps that can be loaded; return its domain."""
+    made = iter((bed.operation, *bed.steps.values()))
+    monkeypatch.setattr(journal, "from_json", lambda _kind, _fields: next(made))
+    header = {"format": 1, "operation": {}, "database": "x", "database_identity": "one"}
+    steps = [{"kind": Step.kind, "fields": {}}] * len(bed.steps)
+    bed.ports.journals.start(bed.operation.domain_id, {**header, "steps": steps})
+    return bed.operation.domain_id
+
+
+def test_an_entry_that_is_there_twice_counts_once(bed, monkeypatch):
+    """H44: an entry whose sync failed is in the file, and is written again; no step is left out."""
+    domain_id = begun(bed, monkeypatch)
+    for number in (0, 1, 1):
+        bed.ports.journals.append(domain_id, {"done": number, "facts": {}})
+
+    assert journal.load(bed.ports, domain_id, {Step.kind: Step}).done == 2
+
+
+@pytest.mark.parametrize("done", [None, "two", -1, 7])
+def test_an_entry_that_names_no_step_is_damaged(bed, monkeypatch, done):
+    """H44."""
+    domain_id = begun(bed, monkeypatch)
+    bed.ports.journals.append(domain_id, {"done": done, "facts": {}})
+    with pytest.raises(HostFileError, match="damaged"):
+        journal.load(bed.ports, domain_id, {Step.kind: Step})
+
+
+@pytest.mark.parametrize("name", ["b", "d"])
+def test_nothing_is_settled_beside_a_program_that_may_still_write(bed, name):
+    """H56: it is left to recover, which waits for the lock that the program holds."""
+    bed.steps[name].do_error = LeftChangedError("it hangs")
+    with pytest.raises(LeftChangedError, match="it hangs"):
+        bed.run()
+    assert bed.events[-1] == name
+    assert bed.ports.journals.pending() == (bed.operation.domain_id,)
+
+
 @pytest.mark.parametrize("steps_before", [0, 1, 2])
 def test_what_others_cancel_is_taken_back_before_its_next_step(bed, steps_before):
     """A signal is raised in the main thread only; operations in others ask for it."""

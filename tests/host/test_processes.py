@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vmsnap.errors import ImageError
+from vmsnap.errors import ImageError, LeftChangedError
 from vmsnap.host import processes
 
 
@@ -80,6 +80,38 @@ def test_a_program_that_takes_too_long_is_killed_with_what_it_started(tmp_path):
 
     parent, _ = map(int, pids.read_text().split())
     assert not is_alive(parent)
+
+
+def test_a_writer_that_cannot_be_killed_is_not_worked_beside(tmp_path, monkeypatch):
+    """H56: one that hangs in the kernel may go on later; readers harm nobody."""
+    monkeypatch.setattr(processes, "REAP_SECONDS", 0.05)
+    monkeypatch.setattr(processes.os, "killpg", lambda _pid, _signal: None)
+    pid = tmp_path / "pid"
+    script = f"echo $$ > {pid}; exec sleep 60"
+    with (tmp_path / "lock").open("w") as lock:
+        for fds, error in (((lock.fileno(),), LeftChangedError), ((), ImageError)):
+            with pytest.raises(error) as caught:
+                shell(script, timeout_seconds=0.5, pass_fds=fds)
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+            assert caught.value.hint
+    assert "may still write" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("script", "hint"),
+    [
+        ("echo 'x: No space left on device' >&2; exit 1", "df -h"),
+        ("echo 'x: Read-only file system' >&2; exit 1", "findmnt -O ro"),
+        ("echo 'x: Input/output error' >&2; exit 1", "journalctl -k -p err"),
+        ("kill -9 $$", "journalctl -k -p err"),
+        ("exit 1", None),
+    ],
+)
+def test_run_hints_at_what_is_wrong_with_the_disk_or_the_memory(script, hint):
+    """H31."""
+    with pytest.raises(ImageError) as caught:
+        shell(script)
+    assert caught.value.hint == hint
 
 
 def test_ctrl_c_kills_and_reaps_the_program(tmp_path, python, wait_until):

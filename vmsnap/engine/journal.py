@@ -88,8 +88,8 @@ def execute(
     Whatever ends the run early is raised again after it was settled: with the attribute
     `vmsnap_changed` telling whether the operation took effect, and with `vmsnap_partial` telling
     that something of it was left for another delete. An expected error behind the commit
-    is swallowed if the rest could be finished. LeftChangedError means that settling failed; only
-    then a journal is left.
+    is swallowed if the rest could be finished. LeftChangedError means that settling failed, or that
+    a step found it unsafe; only then a journal is left.
     """
     run = Run(ports, operation, supply=supply or (lambda _run: (drafts, contents or {})))
     header = _header(ports, operation, steps)
@@ -101,6 +101,9 @@ def execute(
             _do(run, step, done)
             done += 1
         ports.journals.remove(operation.domain_id)
+    except LeftChangedError:
+        # A program that a step started may still write: nothing is done beside it.
+        raise
     except BaseException as error:  # a signal must be settled too
         run.is_interrupted = not isinstance(error, Exception)
         committed = _settle_after(error, run, steps, done)
@@ -158,7 +161,7 @@ def load(ports: Ports, domain_id: DomainId, kinds: Mapping[str, type[Step]]) -> 
     interrupted = Interrupted(
         operation=from_json(Operation, header.get("operation")),
         steps=tuple(from_json(kinds[str(step["kind"])], step.get("fields")) for step in steps),
-        done=len(entries) - 1,
+        done=_done_in(entries),
         facts=facts,
         database=str(_text(header.get("database"))),
         database_identity=_text(header.get("database_identity")),
@@ -173,6 +176,17 @@ def _require_whole(interrupted: Interrupted, domain_id: DomainId) -> None:
     if commits != 1 or interrupted.done > len(interrupted.steps) or not is_its_own:
         message = f"the journal of domain '{domain_id}' is damaged"
         raise HostFileError(message)
+
+
+def _done_in(entries: Sequence[JsonObject]) -> int:
+    """Return how many steps are done: an entry whose sync failed may be there twice."""
+    if len(entries) == 1:
+        return 0
+    last = entries[-1].get("done")
+    if not isinstance(last, int) or last < 0:
+        message = "the journal is damaged"
+        raise HostFileError(message)
+    return last + 1
 
 
 def _do(run: Run, step: Step, index: int) -> None:

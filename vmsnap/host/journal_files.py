@@ -2,13 +2,16 @@
 
 import errno
 import json
+import logging
 import os
 from pathlib import Path
 
 from vmsnap.errors import HostFileError
 from vmsnap.host.folders import make_private_folder, sync_folder
-from vmsnap.host.os_errors import translated
+from vmsnap.host.os_errors import reason_of, translated
 from vmsnap.model import DomainId, JsonObject
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 FILE_MODE = 0o600
@@ -79,14 +82,21 @@ class FolderJournals:
         return entries
 
     def remove(self, domain_id: DomainId) -> None:
-        """Remove the journal; a missing one is fine. Raises HostFileError."""
+        """Remove the journal; a missing one is fine. Raises HostFileError.
+
+        A folder that cannot be synced is no failure: should the journal be back after a power loss,
+        settling it once more changes nothing, and none is begun before the folder can be synced.
+        """
         path = self._path(domain_id)
         with translated(HostFileError, f"remove the journal '{path}'"):
             try:
                 path.unlink()
             except FileNotFoundError:
                 return
+        try:
             sync_folder(self._folder)
+        except OSError as error:
+            log.warning("the folder of journal '%s' is not synced: %s", path, reason_of(error))
 
     def _path(self, domain_id: DomainId) -> Path:
         return self._folder / f"{domain_id}{SUFFIX}"

@@ -1,10 +1,25 @@
 """Turn what the operating system refuses into vmsnap's own errors."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vmsnap.errors import VmsnapError
+
+KERNEL_LOG = "journalctl -k -p err"
+_HINTS = {
+    errno.ENOSPC: "df -h",
+    errno.EDQUOT: "df -h",
+    errno.EROFS: "findmnt -O ro",
+    errno.EIO: KERNEL_LOG,
+}
+
+
+def hint_in(complaint: str) -> str | None:
+    """Return what to look at where an English complaint is of a disk; None if it is not."""
+    found = (hint for number, hint in _HINTS.items() if os.strerror(number) in complaint)
+    return next(found, None)
 
 
 def reason_of(error: OSError) -> str:
@@ -16,11 +31,13 @@ def reason_of(error: OSError) -> str:
 def translated(error_class: type[VmsnapError], task: str) -> Iterator[None]:
     """Raise `error_class` ("cannot TASK: reason") for every OSError in the `with` block.
 
-    What only root may do gets a hint that says so.
+    What only root may do gets a hint that says so, and a disk that fails one where to look.
     """
     try:
         yield
     except OSError as error:
         message = f"cannot {task}: {reason_of(error)}"
-        is_denied = isinstance(error, PermissionError) and os.geteuid() != 0
-        raise error_class(message, hint="run vmsnap as root" if is_denied else None) from error
+        hint = _HINTS.get(error.errno or 0)
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            hint = "run vmsnap as root"
+        raise error_class(message, hint=hint) from error

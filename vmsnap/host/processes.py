@@ -6,7 +6,8 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from vmsnap.errors import VmsnapError
+from vmsnap.errors import LeftChangedError, VmsnapError
+from vmsnap.host.os_errors import KERNEL_LOG, hint_in
 
 log = logging.getLogger(__name__)
 
@@ -32,22 +33,29 @@ def run(
     kills the program first.
 
     Raises `error_class`, worded as "cannot TASK: reason", if the program is not installed, fails,
-    or is not done after `timeout_seconds`.
+    or is not done after `timeout_seconds`. Raises LeftChangedError if it inherited descriptors, so
+    that it writes, and hangs in the kernel even when it was killed: nothing may be done beside it.
     """
     log.debug("running %s", argv)
     process = _start(argv, task, error_class, pass_fds)
     try:
         output, complaint = process.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired as error:
-        _kill(process)
+    except BaseException as error:  # a signal, too, must not leave it running
+        if not _has_ended_by_kill(process) and pass_fds:
+            message = (
+                f"cannot {task}: '{argv[0]}' (process {process.pid}) hangs and may still write"
+            )
+            raise LeftChangedError(message, hint="vmsnap recover") from error
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
         message = f"cannot {task}: '{argv[0]}' did not end within {timeout_seconds:.0f} seconds"
-        raise error_class(message) from error
-    except BaseException:
-        _kill(process)
-        raise
+        raise error_class(message, hint=KERNEL_LOG) from error
     if process.returncode != 0:
         message = f"cannot {task}: {_reason(argv[0], complaint, process.returncode)}"
-        raise error_class(message)
+        # What no one here kills was killed by the kernel, for want of memory.
+        is_killed = process.returncode == -signal.SIGKILL
+        hint = KERNEL_LOG if is_killed else hint_in(message)
+        raise error_class(message, hint=hint)
     return output
 
 
@@ -81,7 +89,8 @@ def _start(
         raise error_class(message) from error
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _has_ended_by_kill(process: "subprocess.Popen[bytes]") -> bool:
+    """Kill a program; tell whether it is gone."""
     # The program leads its own process group, so what it started goes with it.
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -92,6 +101,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+    return process.returncode is not None
 
 
 def _reason(program: str, complaint: bytes, status: int) -> str:

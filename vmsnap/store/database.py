@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ _DEADLOCK = 1213
 _LOCK_WAIT = 1205
 _ATTEMPTS = {_DEADLOCK: 6, _LOCK_WAIT: 2}
 _PAUSE_SECONDS = 0.05
+
+_DISK_HINTS = {
+    sqlite3.SQLITE_FULL: "df -h",
+    sqlite3.SQLITE_READONLY: "findmnt -O ro",
+    sqlite3.SQLITE_IOERR: "journalctl -k -p err",
+}
 
 
 class Database:
@@ -105,8 +112,10 @@ class Database:
             yield
         except SQLAlchemyError as error:
             message = f"database '{self.location.shown}' failed: {_reason(error)}"
-            hint = SETTING_HINT if issubclass(failure, DatabaseUnusableError) else None
-            raise failure(message, hint=hint) from error
+            hint = (
+                SETTING_HINT if issubclass(failure, DatabaseUnusableError) else "vmsnap db status"
+            )
+            raise failure(message, hint=_disk_hint(error) or hint) from error
 
 
 def error_number(error: DBAPIError) -> int | None:
@@ -119,6 +128,13 @@ def error_text(error: DBAPIError) -> str:
     """Return the driver's own sentence: SQLAlchemy's holds the whole statement."""
     arguments: tuple[object, ...] = getattr(error.orig, "args", ())
     return " ".join(str(arguments[-1]).split()) if arguments else "no reason was given"
+
+
+def _disk_hint(error: SQLAlchemyError) -> str | None:
+    """Say where to look if SQLite complains of the disk."""
+    number: object = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # The lowest byte is the kind; above it stands in which call it was.
+    return _DISK_HINTS.get(number & 0xFF) if isinstance(number, int) else None
 
 
 def _reason(error: SQLAlchemyError) -> str:

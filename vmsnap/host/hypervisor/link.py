@@ -10,6 +10,7 @@ import libvirt
 from vmsnap.errors import DomainNotFoundError, LibvirtError
 from vmsnap.host.bounded_calls import BoundedCalls
 from vmsnap.host.libvirt_folders import refuse_remote
+from vmsnap.host.os_errors import hint_in
 from vmsnap.host.reconnecting import Reconnecting
 from vmsnap.model import DomainId
 
@@ -43,7 +44,7 @@ class Link:
         try:
             return self._link.read(work)
         except libvirt.libvirtError as error:
-            raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
+            raise _failure(what, error) from error
 
     def change(
         self,
@@ -66,7 +67,7 @@ class Link:
                 trusted_seconds=TRUSTED_SECONDS if is_urgent else 0.0,
             )
         except libvirt.libvirtError as error:
-            raise LibvirtError(f"libvirt cannot {what}: {_reason(error)}") from error
+            raise _failure(what, error) from error
 
 
 def on(domain_id: DomainId, work: Callable[[Handle], T]) -> Callable[[Connection], T]:
@@ -129,6 +130,12 @@ def _is_alive(connection: Connection) -> bool:
 
 def _keep_quiet(_context: object, _error: object) -> None:
     """Take libvirt's errors, which it would print on stderr otherwise."""
+
+
+def _failure(what: str, error: libvirt.libvirtError) -> LibvirtError:
+    is_cut_off = error.get_error_domain() == libvirt.VIR_FROM_RPC
+    hint = "systemctl status libvirtd" if is_cut_off else hint_in(_reason(error))
+    return LibvirtError(f"libvirt cannot {what}: {_reason(error)}", hint=hint)
 
 
 def _reason(error: libvirt.libvirtError) -> str:
