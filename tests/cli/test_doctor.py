@@ -88,13 +88,15 @@ def test_fix_mends_what_is_sure(vmsnap, host, tpm):
 
 
 def test_fix_says_what_it_mended(vmsnap, host, tpm):
-    assert vmsnap("doctor", "--fix").out == f"mended: tpm: '{tpm}' has the mode 0755\n"
+    assert (
+        vmsnap("doctor", "--fix").out == f"mended: tpm readable: tpm: '{tpm}' has the mode 0755\n"
+    )
     assert vmsnap("doctor", "--fix", "--json").changed is False
 
 
 def test_a_dry_run_shows_what_fix_would_do(vmsnap, host, tpm, orphan):
     run = vmsnap("doctor", "--fix", "--dry-run", status=3)
-    assert f"would mend: tpm: '{tpm}'" in run.out
+    assert f"would mend: tpm readable: tpm: '{tpm}'" in run.out
     assert f"would ask: remove '{orphan}' for ever?" in run.out
     assert orphan.exists()
     data = vmsnap("doctor", "--fix", "--dry-run", "--json", status=3).data
@@ -131,7 +133,8 @@ def test_what_could_not_be_mended_says_why(vmsnap, host, tpm, monkeypatch):
 
     monkeypatch.setattr(LocalHostFiles, "take_from_others", fail)
     run = vmsnap("doctor", "--fix", status=3)
-    assert run.out.startswith(f"not mended: tpm: '{tpm}' has the mode 0755: read-only file system")
+    line = f"not mended: tpm readable: tpm: '{tpm}' has the mode 0755: read-only file system\n"
+    assert run.out.startswith(line)
 
 
 def test_a_domain_that_is_gone_can_be_asked_after(vmsnap, host):

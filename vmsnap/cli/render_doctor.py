@@ -41,9 +41,9 @@ def found(findings: "Sequence[Finding]") -> tuple[Block, ...]:
 def attempted(results: "Sequence[Mended]") -> tuple[Block, ...]:
     """Say what was mended, and of the rest why not."""
     return tuple(
-        Line(f"mended: {item.finding.message}", "green")
+        Line(f"mended: {_named(item.finding)}", "green")
         if item.problem is None
-        else Line(f"not mended: {item.finding.message}: {item.problem.message}", "bold red")
+        else Line(f"not mended: {_named(item.finding)}: {item.problem.message}", "bold red")
         for item in results
     )
 
@@ -51,7 +51,7 @@ def attempted(results: "Sequence[Mended]") -> tuple[Block, ...]:
 def planned(surely: "Sequence[Finding]", asking: "Sequence[Finding]") -> tuple[Block, ...]:
     """Say what --fix would do, and what it would ask."""
     return (
-        *(Line(f"would mend: {item.message}", "bold") for item in surely),
+        *(Line(f"would mend: {_named(item)}", "bold") for item in surely),
         *(Line(f"would ask: {question(item)}", "bold") for item in asking),
     )
 
@@ -82,6 +82,10 @@ def _block(item: "Finding") -> tuple[Block, ...]:
         *(Line(line) for line in _wrapped(item.kind.meaning)),
         Line(f"  {item.command}  ({_FIXES[item.kind.cure.value]})"),
     )
+
+
+def _named(item: "Finding") -> str:
+    return f"{_what(item)}: {item.message}"
 
 
 def _what(item: "Finding") -> str:
