@@ -34,6 +34,28 @@ def test_the_machine_id_is_taken_where_libvirt_makes_one_up(tmp_path, machine_id
     assert stable_host_id(None, board, machine_id) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "is_taken"),
+    [
+        (f'host_uuid = "{REPORTED}"', True),
+        (f"\n  host_uuid='{REPORTED.upper()}' # ours", True),
+        (f'#host_uuid = "{REPORTED}"', False),
+        ('host_uuid = "00000000-0000-0000-0000-00000000000a"', False),
+        ('host_uuid_source = "machine-id"', False),
+    ],
+)
+def test_a_uuid_of_libvirts_settings_tells_hosts_with_one_machine_id_apart(
+    tmp_path, machine_id, line, is_taken
+):
+    """H61: hosts that were copied from one image share their machine id."""
+    settings = tmp_path / "libvirtd.conf"
+    settings.write_text(f"max_clients = 5\n{line}\n")
+    found = stable_host_id(
+        REPORTED, tmp_path / "none", machine_id, (tmp_path / "no.conf", settings)
+    )
+    assert (found == REPORTED) is is_taken
+
+
 def test_libvirts_uuid_is_better_than_none(tmp_path):
     assert stable_host_id(REPORTED, tmp_path / "none", tmp_path / "neither") == REPORTED
 
