@@ -107,8 +107,9 @@ def make_private(path: Path) -> None:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                message = f"cannot change the mode of image '{path}': it is no regular file"
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                message = f"cannot change the mode of image '{path}': it is no file of one name"
                 raise ImageError(message)
             os.fchmod(descriptor, FILE_MODE)
         finally:

@@ -56,7 +56,11 @@ def _narrow_file(folder: int, name: str) -> None:
 
 def _narrow(descriptor: int) -> None:
     status = os.fstat(descriptor)
-    if status.st_mode & OTHERS and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+    # A hard link may be another's file, that others are meant to read.
+    is_part = stat.S_ISDIR(status.st_mode) or (
+        stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    )
+    if status.st_mode & OTHERS and is_part:
         os.fchmod(descriptor, _bits(status) & ~OTHERS)
 
 
