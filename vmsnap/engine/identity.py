@@ -142,7 +142,7 @@ def read_record(ports: Ports, folder: Path, domain_id: DomainId) -> IdentityReco
         raise HostFileError(message, hint="use the version of vmsnap that wrote it")
     try:
         record = from_json(IdentityRecord, data)
-    except (ValueError, RecursionError) as error:
+    except (HostFileError, RecursionError) as error:
         message = f"{where} is damaged"
         raise HostFileError(message) from error
     owners = {(group.resource.host_id, group.resource.domain_id) for group in record.groups}
