@@ -1,15 +1,20 @@
 """The database is lost, and what is recorded beside the images brings groups and disks back."""
 
+import contextlib
 import json
 from dataclasses import replace
 
 import pytest
+from fakes.dying import DyingJournals, KilledError, die
+from sqlalchemy import create_engine, text
 
 from vmsnap.engine.check import check_groups
+from vmsnap.engine.purge import purge_domain
 from vmsnap.engine.rebuild import RebuildRequest, rebuild
-from vmsnap.engine.requests import UngroupRequest
+from vmsnap.engine.recover import recover_all
+from vmsnap.engine.requests import PurgeRequest, UngroupRequest
 from vmsnap.engine.ungroup import ungroup
-from vmsnap.errors import NotAvailableError
+from vmsnap.errors import BusyError, DatabaseError, NotAvailableError, StateError
 from vmsnap.model import Capture, HostFileType
 from vmsnap.store.opening import open_catalog
 
@@ -128,8 +133,6 @@ def test_after_all_groups_are_deleted_nothing_is_left(branched):
 def test_contents_that_are_still_there_stay_captured(branched):
     before = branched.rows()
     catalog = branched.ports.catalog
-    from sqlalchemy import create_engine, text
-
     catalog.close()
     engine = create_engine(f"sqlite:///{branched.folder / 'state' / 'vmsnap.db'}")
     with engine.begin() as connection:
@@ -193,6 +196,66 @@ def test_an_older_copy_of_the_database_gets_what_it_does_not_know(world, tmp_pat
     assert groups["monday"] == kept["monday"]
     assert groups["tuesday"].snapshots == kept["tuesday"].snapshots
     assert world.rows()[2:] == before[2:]
+
+
+@pytest.mark.parametrize("is_written", [True, False], ids=["recorded", "unrecorded"])
+@pytest.mark.parametrize("error", [DatabaseError, KilledError])
+def test_a_rebuild_that_ends_at_any_step_adds_all_or_nothing(
+    branched, monkeypatch, error, is_written
+):
+    """H44: what was interrupted is settled, and the next run has nothing or all to do."""
+    if error is KilledError:
+        monkeypatch.setattr("vmsnap.engine.journal._settle_after", die)
+    before, outcomes = branched.rows(), []
+    for step in range(1, 5):
+        world = lose_database(branched)
+        journals = DyingJournals(world.ports.journals, step, is_written=is_written, error=error)
+        ends = contextlib.suppress(KilledError)
+        with ends:
+            rebuild(replace(world.ports, journals=journals), RebuildRequest())
+        if journals.count < step:
+            break
+        recover_all(world.ports, dry_run=False)
+        outcomes.append(world.rows() == as_lost(before))
+        assert outcomes[-1] or world.rows()[:3] == ((), (), ())
+        assert run(world) == [] or not outcomes[-1]
+        assert world.rows() == as_lost(before)
+        world.ports.catalog.close()
+    assert outcomes in ([False, True, True], [False, False, True])
+
+
+def test_another_operation_on_the_domain_keeps_a_rebuild_out(branched):
+    """H48."""
+    world = lose_database(branched)
+    with world.ports.locks.hold(world.uuid, "test", 0):
+        (ended,) = rebuild(world.ports, RebuildRequest())
+    assert isinstance(ended.error, BusyError)
+    assert world.rows() == ((), (), (), ())
+
+
+def test_another_group_of_the_name_refuses(branched):
+    world = lose_database(branched)
+    world.create("monday")
+    before = world.everything()
+    (ended,) = rebuild(world.ports, RebuildRequest())
+    assert isinstance(ended.error, StateError)
+    assert "another group or backup 'monday'" in ended.error.message
+    assert world.everything() == before
+
+
+def test_a_machine_that_is_not_defined_any_more_is_rebuilt_and_can_be_purged(branched):
+    """Its groups are found beside images that another domain, or --folder, leads to."""
+    del branched.hypervisor.machines[branched.uuid]
+    world = lose_database(branched)
+    assert run(world) == []
+    folders = tuple(world.folder / f"pool-{target}" for target in world.disks)
+    (result,) = run(world, folders=folders)
+    assert len(result.groups) == 3
+    assert result.notes[-1] == "it is not defined on this host any more"
+    purge_domain(world.ports, world.name, PurgeRequest())
+    left = sorted(path.name for path in world.folder.glob("pool-*/*"))
+    assert left == ["web.qcow2", "web.raw"]
+    assert list(world.folder.glob("pool-*/.*")) == []
 
 
 def record_of(world, target="vda"):
