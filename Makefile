@@ -5,6 +5,8 @@
 # make bench  install what is missing, then measure how long live creates let a guest stand still,
 #             beside libvirt's bare call; ROUNDS=100 takes longer and gives a better p99
 # make pages  write the tables of docs/ anew that are made from the tests
+# make torture  install what is missing, then kill every verb at every step and fsync, for SECONDS=600;
+#             SEED=… ONLY='…' plays a failure again, PAGE=docs/reliability.md takes the tables over
 # make lint   formatting, style, types, imports and spelling alone
 # make clean  remove what these made: .venv, caches, the test guest (packages of apt stay)
 #
@@ -33,6 +35,12 @@ bench:
 pages:
 	tests/live/install.sh test
 	.venv/bin/python tests/hazard_table.py
+
+SECONDS = 600
+torture:
+	tests/live/install.sh test
+	@.venv/bin/python tests/torture/run.py --seconds $(SECONDS) --only '$(ONLY)' \
+		$(if $(SEED),--seed $(SEED)) $(if $(PAGE),--page $(PAGE))
 
 lint:
 	tests/live/install.sh test

@@ -12,17 +12,19 @@ import datetime
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS), str(TESTS / "live")]
 
 from torture.table import Tally, put_into, summed_up, tables  # noqa: E402 - found by the path above
-from torture.worker import Orders, chosen, work  # noqa: E402 - found by the path above
+from torture.worker import STOP, Orders, chosen, work  # noqa: E402 - found by the path above
 
 ENDS_WITHIN_SECONDS = 180.0
 SAYS_EVERY_SECONDS = 30.0
@@ -62,17 +64,18 @@ def start(typed: argparse.Namespace, share: int, folder: Path) -> subprocess.Pop
     ]
     with (folder / f"output{share}").open("wb") as output:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=TESTS.parent
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=TESTS.parent,
+            # A terminal's Ctrl-C is for this process: it lets them end what they are at.
+            start_new_session=True,
         )
 
 
-def follow(workers: list[subprocess.Popen[bytes]], folder: Path, tally: Tally) -> None:
+def follow(workers: list[subprocess.Popen[bytes]], streams: list[TextIO], tally: Tally) -> None:
     """Add up what the workers say until all have ended; show failures at once."""
-    streams = []
-    for share in range(len(workers)):
-        path = folder / f"results{share}"
-        path.touch()
-        streams.append(path.open())
     begin = said = time.monotonic()
     while True:
         have_ended = all(worker.poll() is not None for worker in workers)
@@ -120,14 +123,17 @@ def torture(typed: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="vmsnap-test-") as name:
         folder = Path(name)
         say(f"seed {typed.seed}, {typed.seconds:.0f} s, {typed.workers} workers")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         workers = [start(typed, share, folder) for share in range(typed.workers)]
+        streams = [(folder / f"results{share}").open("a+") for share in range(typed.workers)]
         try:
-            follow(workers, folder, tally)
+            follow(workers, streams, tally)
         except KeyboardInterrupt:
-            # A terminal has told them too; else the hosts die with this process.
-            say("interrupted")
-            for worker in workers:
-                worker.terminate()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            say("interrupted: the kills that are under way are ended first")
+            (folder / STOP).touch()
+            follow(workers, streams, tally)
         for share, worker in enumerate(workers):
             if worker.wait(ENDS_WITHIN_SECONDS):
                 say(f"worker {share} ended with {worker.returncode}")
@@ -145,6 +151,8 @@ def main() -> int:
     typed = options()
     if typed.share is None:
         return torture(typed)
+    # What a worker that is killed leaves of its files goes with the folder.
+    tempfile.tempdir = str(typed.results.parent)
     work(
         Orders(
             typed.seed, typed.seconds, typed.results, typed.failures,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from livebed.killing import At, Ended, Runner
+from livebed.killing import Runner
 from livebed.machine import virsh
 from livebed.world import World
 
@@ -17,15 +17,16 @@ class Scenario:
     """One verb.
 
     `prepare` is done while the machine is off. `words` follow "vmsnap"; NAME and SOURCE stand for
-    the machine and the other one. `is_interrupted`: it starts from what a kill left, so that only
-    its end is right.
+    the machine and the other one. `first` was killed before, behind its first step `behind`, so that
+    only the end of `words` is right.
     """
 
     verb: str
     prepare: Callable[[World, Runner], object]
     words: tuple[str, ...]
     states: tuple[str, ...] = (OFF,)
-    is_interrupted: bool = False
+    first: tuple[str, ...] = ()
+    behind: str = ""
 
 
 def nothing(world: World, run: Runner) -> None:
@@ -90,25 +91,6 @@ def ungrouped(world: World, run: Runner) -> None:
     run("group", "ungroup", world.name, "monday", status=0)
 
 
-def killed(
-    prepare: Callable[[World, Runner], None], *words: str, behind: str
-) -> Callable[[World, Runner], Ended]:
-    """Prepare, and kill a verb behind the first of the steps of that name."""
-
-    def do(world: World, run: Runner) -> Ended:
-        prepare(world, run)
-        typed = filled(words, world)
-        begin = world.save("before the first kill")
-        steps = run(*typed, status=0).steps
-        begin.put_back()
-        begin.remove()
-        ended = run(*typed, at=At("step", steps.index(behind) + 1))
-        assert ended.was_killed, ended.stderr
-        return ended
-
-    return do
-
-
 def filled(words: tuple[str, ...], world: World) -> tuple[str, ...]:
     """Return the words of a command with the machines' names in it."""
     names = {"NAME": world.name, "SOURCE": world.source}
@@ -125,10 +107,10 @@ def _of(
 
 
 def _recover(
-    name: str, prepare: Callable[[World, Runner], None], command: str, behind: str
+    name: str, prepare: Callable[[World, Runner], object], command: str, behind: str
 ) -> Scenario:
-    interrupted = killed(prepare, *command.split(), behind=behind)
-    return Scenario(f"recover of a {name}", interrupted, ("recover",), is_interrupted=True)
+    verb, words = f"recover of a {name}", ("recover",)
+    return Scenario(verb, prepare, words, first=tuple(command.split()), behind=behind)
 
 
 CREATE = "snapshot create NAME --name wednesday"

@@ -5,7 +5,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 
-from livebed.killing import Ended
+from livebed.killing import At, Ended
 from livebed.world import FENCE, Seen, refusal
 from torture.bed import STATE_WORDS, Bed, kill_programs, wait_for_programs
 from torture.moments import Case, every
@@ -37,8 +37,16 @@ class Sweep:
         scenario.prepare(self.world, self.run)
         self.words = filled(scenario.words, self.world)
         self.start = self.world.save(f"start of {scenario.verb}")
-        self.before = None if scenario.is_interrupted else self._looked_at()
-        bed.start(state)
+        self.first = filled(scenario.first, self.world)
+        self.first_kill: At | None = None
+        self.before: Seen | None = None
+        if self.first:
+            steps = self.run(*self.first, status=0).steps
+            self.first_kill = At("step", steps.index(scenario.behind) + 1)
+            self.again()
+        else:
+            self.before = self._looked_at()
+            bed.start(state)
         done = self.run(*self.words, status=0, sees_fsyncs=True)
         self.steps, self.fsyncs, self.seconds = done.steps, done.fsyncs, done.seconds
         left = self.world.leftovers()
@@ -53,11 +61,15 @@ class Sweep:
         wait_for_programs()
         self.start.put_back()
         self.bed.start(self.state)
+        if self.first_kill is not None:
+            # Done anew each time: a journal knows files by what a copy of them has not.
+            assert self.run(*self.first, at=self.first_kill).was_killed
 
     def end(self) -> None:
-        """Remove what was kept."""
+        """Leave nothing that the other beds' recovers would find; remove what was kept."""
         self.bed.stop()
         wait_for_programs()
+        self.bed.pristine.put_back()
         self.start.remove()
 
     def play(self, case: Case, dice: random.Random) -> Result:

@@ -18,6 +18,8 @@ from torture.moments import Case, any_of, parse
 from torture.scenarios import RUNNING, SCENARIOS, Scenario
 from torture.sweep import Result, Sweep
 
+STOP = "stop"
+"""A file of this name beside the results ends a worker after the kill that it is at."""
 DATABASES = ("SQLite", "MariaDB")
 SHORTEST_SECONDS = 25.0
 """A sweep takes some seconds to prepare: with less time for each, some are left out."""
@@ -74,7 +76,7 @@ def chosen(only: str) -> tuple[list[Task], Case | None]:
 
 
 class Worker:
-    """Carries out orders; `work` returns when the time is up or it is interrupted."""
+    """Carries out orders; `work` returns when the time is up or it is told to stop."""
 
     def __init__(self, orders: Orders, output: TextIO, started: contextlib.ExitStack) -> None:
         self.orders = orders
@@ -89,7 +91,7 @@ class Worker:
         random.Random(self.orders.seed).shuffle(tasks)  # noqa: S311 - no secret, to be repeated
         mine = tasks[self.orders.share :: self.orders.workers]
         until = time.monotonic() + self.orders.seconds
-        while mine and (left := until - time.monotonic()) > 0:
+        while mine and (left := until - time.monotonic()) > 0 and not self._is_stopped:
             slice_seconds = max(left / len(mine), SHORTEST_SECONDS)
             task = mine.pop(0)
             self._sweep(task, case, time.monotonic() + slice_seconds)
@@ -107,6 +109,8 @@ class Worker:
         outcomes: dict[int, str] = {}
         cases = [case] if case is not None else _cases(sweep, dice, until)
         for each in cases:
+            if self._is_stopped:
+                break
             result = sweep.play(each, random.Random(f"{self.orders.seed}/{task}/{each}"))  # noqa: S311 - no secret
             if each.kind == "step" and each.is_plain and result.outcome:
                 outcomes[each.at.number] = result.outcome
@@ -161,6 +165,10 @@ class Worker:
             if place.exists():
                 shutil.copytree(place, folder / place.name)
 
+    @property
+    def _is_stopped(self) -> bool:
+        return self.orders.results.with_name(STOP).exists()
+
     def _say(self, line: dict[str, Any]) -> None:
         self._output.write(f"{json.dumps(line)}\n")
         self._output.flush()
@@ -190,10 +198,6 @@ def _cases(sweep: Sweep, dice: random.Random, until: float) -> Iterator[Case]:
 
 
 def work(orders: Orders) -> None:
-    """Work until the time is up; an interrupt ends it in good order."""
-    with (
-        orders.results.open("a") as output,
-        contextlib.suppress(KeyboardInterrupt),
-        contextlib.ExitStack() as started,
-    ):
+    """Work until the time is up, or until told to stop."""
+    with orders.results.open("a") as output, contextlib.ExitStack() as started:
         Worker(orders, output, started).work()
