@@ -9,7 +9,7 @@ from vmsnap.errors import ImageError
 from vmsnap.host import image_files
 from vmsnap.host.image_info import resolved
 from vmsnap.host.image_pull import forget_pulls, pull
-from vmsnap.host.os_errors import translated
+from vmsnap.host.os_errors import READ_ONLY_HINT, translated
 from vmsnap.host.qemu_img import QemuImg
 from vmsnap.model import FrozenFacts, ImageInfo
 
@@ -89,11 +89,17 @@ class QemuImages:
         return status.st_blocks * SECTOR_BYTES
 
     def free_bytes(self, folder: Path) -> int:
-        """Return how much more a folder's file system, or a qcow2 image on a device, can take."""
+        """Return how much more a folder's file system, or a qcow2 image on a device, can take.
+
+        Raises ImageError, also for a file system that is mounted read-only.
+        """
         if folder.is_block_device():
             return max(self.allocated_bytes(folder) - self._qemu.end_of(_absolute(folder)), 0)
         with translated(ImageError, f"measure the space in '{folder}'"):
             status = os.statvfs(folder)
+        if status.f_flag & os.ST_RDONLY:
+            message = f"'{folder}' is on a read-only file system"
+            raise ImageError(message, hint=READ_ONLY_HINT)
         return status.f_bavail * status.f_frsize
 
     def create_overlay(self, path: Path, backing: Path, backing_format: str) -> None:

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from vmsnap.errors import VmsnapError
 
 KERNEL_LOG = "journalctl -k -p err"
+READ_ONLY_HINT = "findmnt -O ro"
 _HINTS = {
     errno.ENOSPC: "df -h",
     errno.EDQUOT: "df -h",
-    errno.EROFS: "findmnt -O ro",
+    errno.EROFS: READ_ONLY_HINT,
     errno.EIO: KERNEL_LOG,
 }
 

@@ -40,7 +40,10 @@ class Images(Protocol):
         """Return how much disk space the file takes; 0 if it is missing, a device's whole size."""
 
     def free_bytes(self, folder: Path) -> int:
-        """Return how much more a folder's file system, or a qcow2 image on a device, can take."""
+        """Return how much more a folder's file system, or a qcow2 image on a device, can take.
+
+        A file system that is mounted read-only is an ImageError.
+        """
 
     def blocked_at(self, folder: Path, owner: tuple[int, int]) -> Path | None:
         """Return the first folder on the way that a user (uid, gid) may not enter, if one is.

@@ -61,15 +61,21 @@ class SmallDisk:
 
     def __init__(self, folder: Path, mib: int) -> None:
         self.folder = folder
-        self.folder.mkdir()
-        options = f"size={mib}m,mode=711"
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o711)
+        # As what it hides, for a folder of libvirt's.
+        look = folder.stat()
+        options = f"size={mib}m,mode={look.st_mode & 0o777:o},uid={look.st_uid},gid={look.st_gid}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
 
-    def fill(self) -> None:
-        """Take all the space that is left."""
-        with (self.folder / "filler").open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(4096))
+    def fill(self, free_kib: int = 0) -> None:
+        """Take all the space that is left, but for a few KiB."""
+        with (self.folder / "filler").open("wb", buffering=0) as file:
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            file.truncate(file.tell() - free_kib * 1024)
 
     def empty(self) -> None:
         """Give the space back."""
