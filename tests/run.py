@@ -1,7 +1,8 @@
 """Run all tests on three private hosts at once, the live ones on two, and sum up what they say.
 
-Arguments are handed to each run of pytest. The last line reads like pytest's own, with
-the figures of all; the status is 0 only if all ended with 0.
+Beside them vmsnap is tortured for some minutes, on a fourth. Arguments are handed to each run of
+pytest. The last line reads like pytest's own, with the figures of all; the status is 0 only if all
+ended with 0.
 """
 
 import collections
@@ -22,16 +23,24 @@ PARTS = {
     "live": (str(LIVE), *(f"--ignore={path}" for path in (LIVE / "test_guest_bed.py", *RUNNING))),
     "all others": (str(TESTS), f"--ignore={LIVE}"),
 }
+TORTURE = "torture"
+TORTURE_COMMAND = (
+    *(sys.executable, str(TESTS / "torture" / "run.py")),
+    *("--seconds", "240", "--workers", "1"),
+)
 WORDS = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warning", "error")
 COUNT = re.compile(rf"(\d+) ({'|'.join(WORDS)})s?\b")
 
 
-def start(selection: tuple[str, ...], output: Path) -> subprocess.Popen[bytes]:
-    """Start pytest with a part of the tests on a private host, which dies with this process."""
-    command = (
-        *("setpriv", "--pdeathsig", "TERM", str(TESTS / "live" / "private-host.sh")),
-        *(sys.executable, "-m", "pytest", *selection, *sys.argv[1:]),
-    )
+def pytest_of(selection: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command that does a part of the tests on a private host."""
+    host = str(TESTS / "live" / "private-host.sh")
+    return (host, sys.executable, "-m", "pytest", *selection, *sys.argv[1:])
+
+
+def start(part: tuple[str, ...], output: Path) -> subprocess.Popen[bytes]:
+    """Start a command that dies with this process."""
+    command = ("setpriv", "--pdeathsig", "TERM", *part)
     environment = {**os.environ, "VMSNAP_REQUIRE_LIVE": "1", "PYTHONUNBUFFERED": "1"}
     with output.open("wb") as stream:
         return subprocess.Popen(
@@ -63,6 +72,11 @@ def closing_line(output: Path) -> str:
     return next((line for line in reversed(lines) if COUNT.search(line)), "")
 
 
+def last_line(output: Path) -> str:
+    """Return the last line, which is all that the torture says in the end."""
+    return (output.read_text(errors="replace").splitlines() or [""])[-1]
+
+
 def add_up(lines: list[str], seconds: float) -> str:
     """Return one closing line for several."""
     total: collections.Counter[str] = collections.Counter()
@@ -78,16 +92,19 @@ def main() -> int:
     os.umask(0o022)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outputs = {name: Path(folder) / name for name in PARTS}
-        running = {name: start(PARTS[name], outputs[name]) for name in PARTS}
+        commands = {name: pytest_of(selection) for name, selection in PARTS.items()}
+        commands[TORTURE] = TORTURE_COMMAND
+        outputs = {name: Path(folder) / name for name in commands}
+        running = {name: start(commands[name], outputs[name]) for name in commands}
         for name, process in running.items():
             sys.stdout.write(f"\n##### {name}\n\n")
             follow(process, outputs[name])
-        lines = [closing_line(output) for output in outputs.values()]
+        lines = {name: closing_line(outputs[name]) for name in PARTS}
+        shown = {**lines, TORTURE: last_line(outputs[TORTURE])}
     sys.stdout.write("\n")
-    for name, line in zip(running, lines, strict=True):
+    for name, line in shown.items():
         sys.stdout.write(f"{name}: {line.strip(' =') or 'did not end as it should'}\n")
-    sys.stdout.write(add_up(lines, time.monotonic() - begin) + "\n")
+    sys.stdout.write(add_up(list(lines.values()), time.monotonic() - begin) + "\n")
     return next((process.returncode for process in running.values() if process.returncode), 0)
 
 

@@ -17,8 +17,8 @@ class Scenario:
     """One verb.
 
     `prepare` is done while the machine is off. `words` follow "vmsnap"; NAME and SOURCE stand for
-    the machine and the other one. `first` was killed before, behind its first step `behind`, so that
-    only the end of `words` is right.
+    the machine and the other one. `first` was killed before, behind its first step `behind`, so
+    that only the end of `words` is right.
     """
 
     verb: str
