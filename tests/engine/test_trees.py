@@ -7,6 +7,7 @@ More of them: `--tree-sequences N`; others: `--tree-seed S`. A failure prints it
 import subprocess
 
 import pytest
+from engine.patient import counting
 from engine.treebed.bed import Bed
 from engine.treebed.dice import Dice
 from engine.treebed.trap import Trap
@@ -54,6 +55,7 @@ def test_random_sequences_keep_every_group_and_the_machine(world, monkeypatch, s
     try:
         # A quarter of the sequences never runs; of all steps, half are done on a running machine.
         Dice(bed, seed, running_share=0.95 if seed % 4 else 0.0).play(STEPS)
+        assert counting(world) == [], "doctor takes a healthy machine for ill"
         bed.finish()
     except BaseException as error:
         error.add_note("\n".join([f"--tree-seed {seed}, the script:", *bed.script]))
