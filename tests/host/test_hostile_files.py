@@ -310,6 +310,17 @@ def create_overlay(overlay, base):
     QemuImages().create_overlay(overlay, base, "raw")
 
 
+def test_an_image_header_that_a_guest_wrote_into_its_raw_disk_is_no_header(bench, outside):
+    """H34: as qcow2 the disk would stand on a file of root's, which the guest could then read."""
+    disk = bench.make("vda.raw", 1 << 20, backing=outside, backing_format="raw")
+    assert QemuImages().info(disk, "qcow2").backing_path == outside
+    assert [image.format for image in QemuImages().chain(disk, "raw")] == ["raw"]
+    overlay = disk.with_name("overlay.qcow2")
+    QemuImages().create_overlay(overlay, disk, "raw")
+    assert [image.format for image in QemuImages().chain(overlay, "qcow2")] == ["qcow2", "raw"]
+    assert SECRET not in bench.read(overlay)
+
+
 def member(name, kind=tarfile.REGTYPE, link=""):
     item = tarfile.TarInfo(name)
     item.type, item.linkname, item.mode = kind, link, 0o600
