@@ -35,26 +35,19 @@ def played(tmp_path: Path, only: str, planted: str = "", seed: int = 1) -> list[
 
 @pytest.mark.live
 @pytest.mark.parametrize(
-    ("planted", "where", "said"),
-    [
-        ("undo switch_disks", "step:{do switch_disks}", "recover ended with"),
-        ("undo make_overlay", "step:{do make_overlay}", "left: orphan"),
-        ("undo reserve", "step:{do reserve}", "left: "),
-    ],
+    ("name", "said"),
+    [("switch_disks", "recover ended with"), ("make_overlay", "left: orphan")],
 )
-def test_an_undo_that_was_forgotten_is_found_and_everything_about_it_kept(
-    tmp_path, planted, where, said
-):
+def test_an_undo_that_was_forgotten_is_found_and_everything_about_it_kept(tmp_path, name, said):
     with contextlib.ExitStack() as stack:
         bed = Bed(None, running=False)
         stack.callback(bed.remove)
         steps = Sweep(bed, CREATE.scenario, OFF).steps
-    name = where.removeprefix("step:").strip("{}")
-    only = f"{CREATE}/step:{steps.index(name) + 1}"
+    only = f"{CREATE}/step:{steps.index(f'do {name}') + 1}"
     (sound,) = played(tmp_path, only)
-    assert (sound["failures"], sound["outcome"], sound["name"]) == ([], "before", name)
+    assert (sound["failures"], sound["outcome"], sound["name"]) == ([], "before", f"do {name}")
 
-    (found,) = played(tmp_path, only, planted)
+    (found,) = played(tmp_path, only, f"undo {name}")
     assert any(said in text for text in found["failures"]), found["failures"]
     (folder,) = (tmp_path / "failures").iterdir()
     report = (folder / "report.txt").read_text()

@@ -22,7 +22,7 @@ STOP = "stop"
 """A file of this name beside the results ends a worker after the kill that it is at."""
 DATABASES = ("SQLite", "MariaDB")
 SHORTEST_SECONDS = 25.0
-"""A sweep takes some seconds to prepare: with less time for each, some are left out."""
+"""A sweep takes as long to prepare as several kills: with less time for each, some are left out."""
 ANY_SHARE = 0.25
 """Of the kills while the known moments are gone through: at any time, or with more after them."""
 
@@ -94,9 +94,10 @@ class Worker:
         while mine and (left := until - time.monotonic()) > 0 and not self._is_stopped:
             slice_seconds = max(left / len(mine), SHORTEST_SECONDS)
             task = mine.pop(0)
-            self._sweep(task, case, time.monotonic() + slice_seconds)
+            self._sweep(task, case, slice_seconds)
 
-    def _sweep(self, task: Task, case: Case | None, until: float) -> None:
+    def _sweep(self, task: Task, case: Case | None, seconds: float) -> None:
+        """Prepare one sweep, and kill for so long."""
         try:
             sweep = Sweep(self._bed(task), task.scenario, task.state)
         except Exception:  # noqa: BLE001 - the other sweeps go on
@@ -107,6 +108,7 @@ class Worker:
         self._say({"sweep": str(task), "moments": len(sweep.cases)})
         dice = random.Random(f"{self.orders.seed}/{task}")  # noqa: S311 - no secret
         outcomes: dict[int, str] = {}
+        until = time.monotonic() + seconds
         cases = [case] if case is not None else _cases(sweep, dice, until)
         for each in cases:
             if self._is_stopped:
