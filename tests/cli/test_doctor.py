@@ -159,6 +159,35 @@ def test_a_database_that_cannot_be_opened_is_status_10_and_not_all_that_is_said(
     assert shown.err.startswith("error: database ")
 
 
+def test_fix_mends_nothing_while_the_database_of_what_was_interrupted_cannot_be_opened(
+    vmsnap, host, tmp_path, monkeypatch
+):
+    from vmsnap.errors import ImageError
+    from vmsnap.host.images import QemuImages
+
+    make = QemuImages.create_overlay
+
+    def make_and_fail(*arguments):
+        make(*arguments)
+        fail()
+
+    def fail(*_arguments):
+        raise ImageError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QemuImages, "create_overlay", make_and_fail)
+        patch.setattr(QemuImages, "remove_overlay", fail)
+        vmsnap("snapshot", "create", NAME, status=30)
+    (database,) = tmp_path.rglob("vmsnap.db")
+    kept = database.read_bytes()
+    database.write_bytes(b"no database" * 1000)
+    run = vmsnap("doctor", "--fix", "--yes", "--json", status=22)
+    assert (run.code, run.changed) == ("database", False)
+    assert [item["code"] for item in run.data["findings"]] == ["journal_left"]
+    database.write_bytes(kept)
+    assert vmsnap("doctor", "--fix", "--json").data["findings"] == []
+
+
 def test_a_terminal_of_80_columns_shows_the_whole_table(vmsnap, host, tpm, terminal):
     with terminal("stdout") as screen:
         vmsnap("doctor", status=3)

@@ -10,7 +10,7 @@ from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import DryRun, Yes
 from vmsnap.cli.questions import can_ask, is_yes
 from vmsnap.cli.session import Session
-from vmsnap.errors import ConfigError, VmsnapError
+from vmsnap.errors import ConfigError, DatabaseError, VmsnapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def doctor(
     session: Session = context.obj
     try:
         ports = session.changing_ports(context) if fix and not dry_run else session.ports()
-    except ConfigError as error:
+    except (ConfigError, DatabaseError) as error:
         return _without_database(session, error)
     from vmsnap.engine.doctor import examine
 
@@ -139,7 +139,7 @@ def _answer(findings: "Sequence[Finding]") -> Answer:
     )
 
 
-def _without_database(session: Session, error: ConfigError) -> Answer:
+def _without_database(session: Session, error: VmsnapError) -> Answer:
     """Tell at least of what was interrupted, and of what needs no database."""
     from vmsnap.engine.doctor import examine_without_database
 

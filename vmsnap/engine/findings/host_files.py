@@ -35,16 +35,11 @@ def find_readable_host_files(scene: Scene) -> Iterator[Finding]:
         spec = host_file_spec(scene.domain.definition, type_)
         if spec is None:
             continue
-        kind = TPM_READABLE if type_ is HostFileType.TPM else NVRAM_READABLE
-        wrong = {
-            path: mode for path, mode in scene.ports.host_files.modes(spec).items() if mode & OTHERS
-        }
-        folder_mode = scene.ports.host_files.modes(spec).get(spec.path, 0)
-        if spec.is_directory and not folder_mode & OTHERS:
-            # Nobody else gets to what is in it.
-            continue
-        for path, mode in list(wrong.items())[:1]:
-            message = f"{type_.value}: '{path}' has the mode {mode:04o}"
+        mode = scene.ports.host_files.modes(spec).get(spec.path, 0)
+        # Nobody else gets to what is in a directory that is closed.
+        if mode & OTHERS:
+            kind = TPM_READABLE if type_ is HostFileType.TPM else NVRAM_READABLE
+            message = f"{type_.value}: '{spec.path}' has the mode {mode:04o}"
             recursive = "-R " if spec.is_directory else ""
             command = f"chmod {recursive}o-rwx {operands(str(spec.path))}"
             yield scene.find(kind, spec.path, message, command, _narrowing(spec))

@@ -57,8 +57,8 @@ UNKNOWN_LAYER = Kind(
     "disk_on_unknown_layer",
     Severity.DANGER,
     Cure.BY_HAND,
-    "the disk writes to an overlay of vmsnap's that this database does not know; groups that it"
-    " belongs to are in another database, or lost",
+    "the disk writes to an overlay of vmsnap's that is not recorded for this domain; the groups"
+    " that it belongs to are another domain's, in another database, or lost",
 )
 FROZEN_IN_USE = Kind(
     "disk_on_frozen_layer",
@@ -161,7 +161,7 @@ def find_wrong_tops(scene: Scene) -> Iterator[Finding]:
 
 def find_broken_disks(scene: Scene) -> Iterator[Finding]:
     """Find disks of the definition whose images are missing or cannot be read."""
-    for disk, chain in _chains(scene):
+    for disk, chain in scene.chains:
         if isinstance(chain, ImageError):
             message = f"disk {disk.target}: {chain.message}"
             command = f"virsh domblklist --inactive {operands(scene.name)}"
@@ -171,7 +171,7 @@ def find_broken_disks(scene: Scene) -> Iterator[Finding]:
 def find_deep_chains(scene: Scene) -> Iterator[Finding]:
     """Find chains that libvirt cannot start, or soon cannot; with the limits of create."""
     limit = scene.ports.hypervisor.max_chain_depth() if scene.domain is not None else 0
-    for disk, chain in _chains(scene):
+    for disk, chain in scene.chains:
         if isinstance(chain, ImageError):
             continue
         depth = len(chain)
@@ -181,17 +181,6 @@ def find_deep_chains(scene: Scene) -> Iterator[Finding]:
             yield scene.find(CHAIN_TOO_DEEP, disk.target, message, command)
         elif depth + 1 > deep_from(limit):
             yield scene.find(CHAIN_DEEP, disk.target, message, command)
-
-
-def _chains(scene: Scene) -> Iterator[tuple[DiskDefinition, tuple[ImageInfo, ...] | ImageError]]:
-    """Yield the disks that snapshots take, as the next start finds them, with their chains."""
-    for disk in scene.domain.definition.disks if scene.domain is not None else ():
-        if disk.path is None or not verdict_by_definition(disk).is_taken:
-            continue
-        try:
-            yield disk, scene.ports.images.chain(disk.path, disk.format)
-        except ImageError as error:
-            yield disk, error
 
 
 def _open_chains(scene: Scene) -> Iterator[Finding]:
@@ -206,7 +195,7 @@ def _open_chains(scene: Scene) -> Iterator[Finding]:
 
 
 def _stands_on_ours(scene: Scene, disk: DiskDefinition) -> bool:
-    if disk.path is None:
+    if disk.path is None or not scene.layers:
         return False
     try:
         chain = scene.ports.images.chain(disk.path, disk.format)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from vmsnap.engine.assess import verdict_by_definition
 from vmsnap.engine.findings.finding import Finding, Kind, Mend
 from vmsnap.engine.journal import Interrupted, load
 from vmsnap.engine.paths import is_same
@@ -12,6 +13,7 @@ from vmsnap.engine.settling import domain_if_defined
 from vmsnap.engine.steps.all import STEPS
 from vmsnap.errors import HostFileError, ImageError
 from vmsnap.model import (
+    DiskDefinition,
     Domain,
     DomainId,
     DomainRecord,
@@ -81,6 +83,19 @@ class Scene:
                     found.add(layer.id)
                     layer = self.layers.get(layer.parent_id) if layer.parent_id else None
         return frozenset(found)
+
+    @cached_property
+    def chains(self) -> tuple[tuple[DiskDefinition, tuple[ImageInfo, ...] | ImageError], ...]:
+        """The disks that snapshots take, with what the next start finds, or why it finds none."""
+        found: list[tuple[DiskDefinition, tuple[ImageInfo, ...] | ImageError]] = []
+        for disk in self.domain.definition.disks if self.domain is not None else ():
+            if disk.path is None or not verdict_by_definition(disk).is_taken:
+                continue
+            try:
+                found.append((disk, self.ports.images.chain(disk.path, disk.format)))
+            except ImageError as error:
+                found.append((disk, error))
+        return tuple(found)
 
     def info(self, layer: Layer) -> ImageInfo | ImageError | None:
         """Return what a layer's header says, the error of reading it, or None if it is missing."""
