@@ -62,6 +62,16 @@ def test_snapshots_are_listed_disk_by_disk(vmsnap, host):
     assert "monday/vdb" in vmsnap("snapshot", "list").out
 
 
+def test_a_list_of_all_hosts_has_a_column_for_them(vmsnap, host):
+    """H61."""
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+    assert "HOST" not in vmsnap("snapshot", "list").out
+    for words in (("snapshot", "list"), ("group", "list"), ("backup", "list"), ("history",)):
+        title, *rows = vmsnap(*words, "--all-hosts").out.splitlines()
+        assert title.endswith("HOST")
+        assert rows[0].endswith(f"{host.host} (this host)")
+
+
 def test_without_snapshots_it_says_what_to_do_next(vmsnap, host):
     run = vmsnap("snapshot", "list")
     assert (run.out, run.err) == (

@@ -91,3 +91,8 @@ def test_ages_have_one_unit(seconds, shown):
 )
 def test_durations_have_two_units_at_most(seconds, shown):
     assert text.duration(seconds) == shown
+
+
+def test_a_list_of_all_hosts_says_which_is_this_one():
+    assert text.host("uuid-a", "uuid-a") == "uuid-a (this host)"
+    assert text.host("uuid-b", "uuid-a") == "uuid-b"
