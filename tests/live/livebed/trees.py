@@ -11,7 +11,7 @@ from engine.treebed.inspection import inspect_groups, inspect_machine, inspect_t
 from engine.treebed.trap import EndedError, Trap
 from livebed.killing import Runner
 from livebed.machine import Machine, VirshError, virsh
-from livebed.world import World
+from livebed.world import UNCOUNTED, World
 from lxml import etree
 
 from vmsnap.cli.wiring import Need, Wiring
@@ -242,7 +242,7 @@ class LiveBed(Bed):
         self._inspect_files({layer.path for layer in layers.values()})
 
     def _inspect_files(self, layers: set[Path]) -> None:
-        found = {path for path in self.world.folder.iterdir() if path.name != "console.log"}
+        found = {path for path in self.world.folder.iterdir() if not UNCOUNTED.match(path.name)}
         left = self.world.live.leftovers()
         if self.model.deleting():
             # What a pull that was killed has left is taken up by the next delete.
