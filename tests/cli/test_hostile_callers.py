@@ -265,3 +265,11 @@ def test_shell_characters_in_hints_are_quoted(vmsnap, host):
     assert named
     for hint in named:
         assert {SHELL, f"{SHELL}/vda", SHELL + "y"} & set(shlex.split(hint)), hint
+
+
+def test_a_database_s_path_in_a_hint_is_quoted(vmsnap, host, tmp_path):
+    """H50, H51: it can be pasted."""
+    folder = f"{tmp_path}/it's $(id)"
+    run = vmsnap("--database", f"{folder}/x.db", "group", "list", "--json", status=10)
+    hint = run.document["errors"][0]["hint"]
+    assert shlex.split(hint) == ["mkdir", "-m", "700", folder]

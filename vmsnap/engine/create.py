@@ -207,7 +207,7 @@ def _require_as_defined(domain: Domain, taken: Sequence[AssessedDisk]) -> None:
                 f"disk {target} of domain '{domain.name}' runs with '{disk.disk.path}', which is"
                 " not what its definition names for the next start"
             )
-            raise UnsupportedError(message, hint=f"--exclude {target} goes on without it")
+            raise UnsupportedError(message, hint=f"--exclude {operands(target)} goes on without it")
 
 
 def _freezing(domain: Domain, request: CreateRequest) -> tuple[bool, tuple[str, ...]]:
@@ -269,7 +269,7 @@ def _choose(
         if disk.verdict.must_be_excluded:
             target = disk.disk.target
             message = f"disk {target} of domain '{domain.name}': {disk.verdict.reason}"
-            raise UnsupportedError(message, hint=f"--exclude {target} goes on without it")
+            raise UnsupportedError(message, hint=f"--exclude {operands(target)} goes on without it")
     taken = tuple(disk for disk in wanted if disk.verdict.is_taken)
     if not taken:
         message = f"domain '{domain.name}' has no disk that a snapshot would take"

@@ -1,5 +1,6 @@
 """Settle the interrupted operation of one domain: finish it, or take it back."""
 
+from vmsnap.engine.hints import operands
 from vmsnap.engine.history import record_recovered
 from vmsnap.engine.journal import Interrupted, Run, load, settle
 from vmsnap.engine.results import RecoverResult
@@ -75,7 +76,7 @@ def _require_its_database(ports: Ports, interrupted: Interrupted) -> None:
         f"'{interrupted.operation.verb}' of domain '{interrupted.operation.domain_name}' was"
         f" interrupted; what became of it only its database '{interrupted.database}' knows"
     )
-    raise DatabaseError(message, hint=f"vmsnap --database '{interrupted.database}' recover")
+    raise DatabaseError(message, hint=f"vmsnap --database {operands(interrupted.database)} recover")
 
 
 def _is_fenced(ports: Ports, domain_id: DomainId) -> bool:

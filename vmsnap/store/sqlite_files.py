@@ -34,7 +34,7 @@ def is_there(path: Path, *, is_folder_optional: bool) -> bool:
         if not path.parent.is_dir():
             raise DatabaseUnusableError(
                 f"folder '{path.parent}' of the database is missing",
-                hint=f"mkdir -m 700 '{path.parent}'",
+                hint=f"mkdir -m 700 {quote(str(path.parent))}",
             ) from None
         return False
     except OSError as error:
