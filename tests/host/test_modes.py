@@ -65,3 +65,10 @@ def test_a_folder_that_is_a_link_is_refused(tpm, tmp_path):
     tpm.path.parent.symlink_to(moved)
     with pytest.raises(HostFileError):
         HOST_FILES.modes(tpm)
+
+
+def test_what_stands_beside_a_host_file_is_listed(tpm, tmp_path):
+    (tpm.path.parent / "other").write_bytes(b"")
+    (tpm.path.parent / "link").symlink_to(tmp_path)
+    assert HOST_FILES.beside(tpm) == (tpm.path.with_name("link"), tpm.path.with_name("other"))
+    assert HOST_FILES.beside(HostFileSpec(HostFileType.NVRAM, tmp_path / "no" / "nvram.fd")) == ()

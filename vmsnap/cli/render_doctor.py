@@ -60,6 +60,7 @@ def question(item: "Finding") -> str:
     """Ask whether a finding is to be mended."""
     what = {
         "orphan_overlay": f"remove '{item.subject}' for ever?",
+        "host_file_left": f"remove '{item.subject}' for ever?",
         "fence_without_journal": f"lift the fence of domain '{item.domain_name}'?",
         "pending_without_journal": "strike the operation off, with what it reserved?",
         "guest_perhaps_suspended": f"let the guest of domain '{item.domain_name}' go on?",

@@ -117,6 +117,16 @@ class LocalHostFiles:
             except FileNotFoundError:
                 return {}
 
+    def beside(self, spec: HostFileSpec) -> tuple[Path, ...]:
+        """Return all other names in the folder of a host file, sorted; () without that folder."""
+        with translated(HostFileError, f"list '{spec.path.parent}'"):
+            try:
+                with opened_folder_of(spec.path) as folder:
+                    names = sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor is no path
+            except FileNotFoundError:
+                return ()
+        return tuple(spec.path.with_name(name) for name in names if name != spec.path.name)
+
     def take_from_others(self, spec: HostFileSpec) -> None:
         """Take all permissions of a host file, and of what is in it, from all other users.
 

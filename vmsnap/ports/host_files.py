@@ -108,6 +108,9 @@ class HostFiles(Protocol):
         Nothing of what does not exist; links are looked at, not followed.
         """
 
+    def beside(self, spec: HostFileSpec) -> tuple[Path, ...]:
+        """Return all other names in the folder of a host file, sorted; () without that folder."""
+
     def take_from_others(self, spec: HostFileSpec) -> None:
         """Take all permissions of a host file, and of what is in it, from all other users.
 

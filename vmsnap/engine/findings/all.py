@@ -28,6 +28,7 @@ from vmsnap.engine.findings.rows import (
     find_waiting_deletes,
 )
 from vmsnap.engine.findings.scene import Scene
+from vmsnap.engine.findings.staged import find_staged_host_files
 from vmsnap.ports import Ports
 
 OfDomain: TypeAlias = Callable[[Scene], Iterator[Finding]]
@@ -64,5 +65,9 @@ WITHOUT_DATABASE: tuple[OfDomain, ...] = (
 )
 """Those that are true as well while the database cannot be opened."""
 
-OF_HOST: tuple[OfHost, ...] = (find_orphans, find_unreferenced_contents)
+OF_HOST: tuple[OfHost, ...] = (
+    find_orphans,
+    find_staged_host_files,
+    find_unreferenced_contents,
+)
 """What belongs to the host as a whole, or can only be told by looking at all of its domains."""

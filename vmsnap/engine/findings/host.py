@@ -148,11 +148,18 @@ def _layers(ports: Ports, domain_id: DomainId) -> tuple[Layer, ...]:
     return ports.catalog.layers(ports.hypervisor.host_id(), domain_id)
 
 
+def texts_of_journals(ports: Ports) -> frozenset[str]:
+    """Return every text in any journal: all paths that operations under way name are among them.
+
+    Raises HostFileError if a journal cannot be read.
+    """
+    entries = (entry for id_ in ports.journals.pending() for entry in ports.journals.load(id_))
+    return frozenset(text for entry in entries for text in _texts(entry))
+
+
 def _add_journals(ports: Ports, known: _Known) -> None:
-    for domain_id in ports.journals.pending():
-        known.is_ending = True
-        for entry in ports.journals.load(domain_id):
-            known.texts.update(_texts(entry))
+    known.is_ending |= bool(ports.journals.pending())
+    known.texts |= texts_of_journals(ports)
 
 
 def _add_layers(ports: Ports, known: _Known) -> None:
