@@ -121,10 +121,11 @@ def _refuse_foreign_snapshots(ports: Ports, plan: _Plan) -> None:
 
 
 def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:
-    # Parents are older than their children, and the list is oldest first.
-    for group in known:
-        if group.parent_id in chosen:
-            chosen[group.id] = group
+    # Again and again: after the clock was set back, a child looks older than its parent.
+    while found := {
+        group.id: group for group in known if group.parent_id in chosen and group.id not in chosen
+    }:
+        chosen |= found
 
 
 def _require_possible(ports: Ports, plan: _Plan) -> None:

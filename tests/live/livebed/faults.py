@@ -3,8 +3,10 @@
 import errno
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from types import TracebackType
 
 import pytest
 from livebed.killing import Ended, Runner
+from livebed.machine import Machine, VirshError, virsh
 from livebed.world import World
 from servers.required import skip_or_fail
 
@@ -19,6 +22,8 @@ SOURCE = Path(__file__).with_name("faulty.c")
 ORDERS_BYTES = 4096
 SENTENCE_CHARACTERS = 500
 LEFT = 30
+STOP_SECONDS = 30
+PID_FILE = Path("/run/libvirtd.pid")
 
 
 class FaultyRunner(Runner):
@@ -135,3 +140,49 @@ class Trial:
         again = self.run("recover", status=0)
         assert again.document["data"]["operations"] == [], where
         return self.outcome(where)
+
+
+@contextmanager
+def held(run: Runner, *words: str, at: int) -> Iterator[None]:
+    """Let a run stand still behind its `at`-th changing call for a `with` block; `end` it then."""
+    run.start(*words, at=at, number=signal.SIGSTOP)
+    until = time.monotonic() + STOP_SECONDS
+    try:
+        while run.state() != "T":
+            assert time.monotonic() < until, "it did not come to that call"
+            time.sleep(0.005)
+        yield
+    finally:
+        run.kill(signal.SIGCONT)
+
+
+def kill_libvirtd() -> None:
+    """Kill the private host's libvirtd, and wait until it is gone."""
+    pid = int(PID_FILE.read_text())
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.005)
+
+
+def start_libvirtd() -> None:
+    """Start it again, and wait until it answers."""
+    subprocess.run(["libvirtd", "-d"], check=True, timeout=30)
+    until = time.monotonic() + STOP_SECONDS
+    while True:
+        try:
+            virsh("version")
+        except VirshError:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        else:
+            return
+
+
+def kill_qemu(machine: Machine) -> None:
+    """Kill a machine's QEMU, and wait until libvirt knows."""
+    pid = Path(f"/run/libvirt/qemu/{machine.name}.pid").read_text().strip()
+    os.kill(int(pid), signal.SIGKILL)
+    until = time.monotonic() + STOP_SECONDS
+    while machine.state != "shut off":
+        assert time.monotonic() < until
+        time.sleep(0.02)

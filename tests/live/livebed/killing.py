@@ -159,6 +159,12 @@ class Runner:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, number)
 
+    def state(self) -> str:
+        """Return the letter of the started command's state, as in /proc; "" if it has ended."""
+        with contextlib.suppress(FileNotFoundError):
+            return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return ""
+
     def end(self) -> Ended:
         """Wait for the command that was started."""
         return Ended(

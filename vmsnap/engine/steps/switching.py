@@ -74,7 +74,9 @@ class SwitchDisks:
         domain = look(run)
         self._require_switched(domain, window.failure)
         self._require_unmoved(run, domain, window)
-        if domain.state is not DomainState.SHUT_OFF and domain.is_persistent:
+        was_off = before.state is domain.state is DomainState.SHUT_OFF
+        if not was_off and domain.is_persistent:
+            # A guest that has ended meanwhile was switched running, too (H53).
             definitions = run.ports.definitions
             run.ports.hypervisor.define(definitions.with_sources(domain.xml, {}))
         run.readings = window.after
