@@ -72,18 +72,18 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The record that is wanted, and what each folder has in its place."""
+    """The record that is wanted, as JSON, where, and what each folder has in its place."""
 
-    wanted: IdentityRecord
-    found: Mapping[Path, IdentityRecord | None]
+    wanted: JsonObject
+    homes: frozenset[Path]
+    found: Mapping[Path, JsonObject]
 
     @property
     def is_current(self) -> bool:
         """Whether each copy is as it should be, and there are no others."""
-        copies = {folder: copy for folder, copy in self.found.items() if copy is not None}
-        if copies.keys() != self.wanted.homes:
-            return False
-        return all(copy == self.wanted for copy in copies.values())
+        return self.found.keys() == self.homes and all(
+            copy == self.wanted for copy in self.found.values()
+        )
 
 
 def known_before(ports: Ports, host_id: HostId, domain_id: DomainId) -> Known:
@@ -106,7 +106,7 @@ def publish(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -
     try:
         state = _look(ports, host_id, domain_id, before)
         if state is not None and not state.is_current:
-            _write(ports, state)
+            _write(ports, domain_id, state)
     except VmsnapError as error:
         ports.reporter.warn(f"what 'vmsnap db rebuild' would need was not written: {error.message}")
 
@@ -134,12 +134,12 @@ def read_record(ports: Ports, folder: Path, domain_id: DomainId) -> IdentityReco
     Raises HostFileError if it is damaged, of another version, or one of another domain.
     """
     data = ports.identities.read(folder, domain_id)
-    if data is None:
-        return None
-    where = f"the record of domain '{domain_id}' in '{folder}'"
-    if data.get("format") != FORMAT:
-        message = f"{where} was written by another version"
-        raise HostFileError(message, hint="use the version of vmsnap that wrote it")
+    return None if data is None else _decoded(data, domain_id, f" in '{folder}'")
+
+
+def _decoded(data: JsonObject, domain_id: DomainId, where: str = "") -> IdentityRecord:
+    where = f"the record of domain '{domain_id}'{where}"
+    _require_format(data, where)
     try:
         record = from_json(IdentityRecord, data)
     except (HostFileError, RecursionError) as error:
@@ -159,94 +159,134 @@ def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> 
     folders = {*_folders(layers), *before.folders}
     if not folders:
         return None
-    found = {folder: _readable(ports, folder, domain_id) for folder in sorted(folders)}
-    copies = [copy for copy in found.values() if copy is not None and copy.host_id == host_id]
-    newest = max(copies, key=lambda copy: copy.generation, default=None)
+    found = _read_all(ports, folders, (host_id, domain_id))
+    newest = max(found.values(), key=_generation, default=JsonObject())
     record = ports.catalog.record(host_id, domain_id)
     groups = [
         group
         for group in ports.catalog.groups(host_id, domain_id)
         if group.state is not GroupState.CREATING
     ]
-    more_layers = _carried_layers(ports, newest, before, layers)
-    more_groups = _carried_groups(newest, before, groups, more_layers)
-    groups += more_groups
+    more_layers: tuple[Layer, ...] = ()
+    more_groups: tuple[Group, ...] = ()
+    known = replace(
+        before,
+        groups=(*before.groups, *(group.id for group in groups)),
+        layers=(*before.layers, *(layer.id for layer in layers)),
+    )
+    if not _ids(newest.get("groups")) | _ids(newest.get("layers")) <= _all(known):
+        decoded = _readable(newest, domain_id)
+        more_layers, more_groups = _carried(ports, decoded, before, known) if decoded else ((), ())
     wanted = IdentityRecord(
         format=FORMAT,
-        generation=newest.generation if newest else 0,
+        generation=_generation(newest),
         host_id=host_id,
         domain_id=domain_id,
-        domain_name=record.name if record else (newest.domain_name if newest else ""),
+        domain_name=record.name if record else "",
         database=ports.catalog.status().identity,
-        record=record or (newest.record if newest else None),
-        groups=tuple(groups),
+        record=record,
+        groups=(*groups, *more_groups),
         layers=(*layers, *more_layers),
-        definitions=_definitions(ports, groups, newest),
+        definitions=_definitions(ports, (*groups, *more_groups), newest),
     )
-    if wanted.homes - found.keys():
-        more = {home: _readable(ports, home, domain_id) for home in wanted.homes - found.keys()}
-        found = {**found, **more}
-    return _State(wanted, found)
+    found |= _read_all(ports, wanted.homes - found.keys(), (host_id, domain_id))
+    return _State(_object(to_json(wanted)), wanted.homes, found)
 
 
-def _write(ports: Ports, state: _State) -> None:
-    wanted = state.wanted
-    generations = [copy.generation for copy in state.found.values() if copy is not None]
-    new = replace(wanted, generation=max(generations, default=0) + 1)
-    data = _object(to_json(new))
-    for folder in sorted(wanted.homes):
-        ports.identities.write(folder, wanted.domain_id, data)
-    for folder, copy in state.found.items():
-        if copy is not None and folder not in wanted.homes:
-            ports.identities.remove(folder, wanted.domain_id)
+def _write(ports: Ports, domain_id: DomainId, state: _State) -> None:
+    generation = max(map(_generation, state.found.values()), default=0) + 1
+    for folder in sorted(state.homes):
+        ports.identities.write(folder, domain_id, {**state.wanted, "generation": generation})
+    for folder in state.found.keys() - state.homes:
+        ports.identities.remove(folder, domain_id)
 
 
-def _readable(ports: Ports, folder: Path, domain_id: DomainId) -> IdentityRecord | None:
-    """Read a copy; one that is not to be read counts as none, and is replaced."""
+def _read_all(
+    ports: Ports, folders: Iterable[Path], owner: tuple[HostId, DomainId]
+) -> dict[Path, JsonObject]:
+    """Read the copies in some folders; one that is not to be believed counts as none.
+
+    Raises HostFileError for one of another host (H61) or version, which must not be overwritten.
+    """
+    host_id, domain_id = owner
+    found: dict[Path, JsonObject] = {}
+    for folder in sorted(folders):
+        try:
+            data = ports.identities.read(folder, domain_id)
+        except HostFileError as error:
+            log.warning("%s", error.message)
+            continue
+        if data is not None and data.get("host_id", host_id) != host_id:
+            message = f"the record of domain '{domain_id}' in '{folder}' is another host's"
+            raise HostFileError(message)
+        if data is not None:
+            _require_format(data, f"the record of domain '{domain_id}' in '{folder}'")
+            found[folder] = data
+    return found
+
+
+def _readable(data: JsonObject, domain_id: DomainId) -> IdentityRecord | None:
+    """Decode a copy; a damaged one, of which nothing can be carried on, is replaced."""
     try:
-        return read_record(ports, folder, domain_id)
+        return _decoded(data, domain_id)
     except HostFileError as error:
         log.warning("%s", error.message)
         return None
 
 
-def _carried_layers(
-    ports: Ports, newest: IdentityRecord | None, before: Known, layers: Iterable[Layer]
-) -> tuple[Layer, ...]:
-    """Return the layers that only the record names, and whose files are there."""
-    known = {*before.layers, *(layer.id for layer in layers)}
-    return tuple(
+def _require_format(data: JsonObject, where: str) -> None:
+    if data.get("format") != FORMAT:
+        message = f"{where} was written by another version"
+        raise HostFileError(message, hint="use the version of vmsnap that wrote it")
+
+
+def _generation(data: JsonObject) -> int:
+    found = data.get("generation")
+    return found if isinstance(found, int) else 0
+
+
+def _carried(
+    ports: Ports, newest: IdentityRecord, before: Known, known: Known
+) -> tuple[tuple[Layer, ...], tuple[Group, ...]]:
+    """Return the layers and groups that only a copy names: a lost database knew them.
+
+    Of layers whose files are there, and of groups that have one of these left.
+    """
+    layers = tuple(
         layer
-        for layer in (newest.layers if newest else ())
-        if layer.id not in known and ports.images.exists(layer.path)
+        for layer in newest.layers
+        if layer.id not in known.layers and ports.images.exists(layer.path)
+    )
+    left = {*before.layers, *(layer.id for layer in layers)}
+    return layers, tuple(
+        group
+        for group in newest.groups
+        if group.id not in known.groups and any(item.layer_id in left for item in group.snapshots)
     )
 
 
-def _carried_groups(
-    newest: IdentityRecord | None,
-    before: Known,
-    groups: Iterable[Group],
-    layers: Iterable[Layer],
-) -> list[Group]:
-    """Return the groups that only the record names, and of which a layer is left."""
-    known = {*before.groups, *(group.id for group in groups)}
-    left = {layer.id for layer in layers} | set(before.layers)
-    return [
-        group
-        for group in (newest.groups if newest else ())
-        if group.id not in known and any(item.layer_id in left for item in group.snapshots)
-    ]
+def _ids(items: JsonValue) -> set[JsonValue]:
+    """Return the ids of groups or layers, as they stand in a copy: decoding it takes far longer."""
+    found: set[JsonValue] = set()
+    for item in items if isinstance(items, list) else []:
+        owner = item.get("resource", item) if isinstance(item, dict) else None
+        id_ = owner.get("id") if isinstance(owner, dict) else None
+        found.add(id_ if isinstance(id_, str) else None)
+    return found
 
 
-def _definitions(
-    ports: Ports, groups: Iterable[Group], newest: IdentityRecord | None
-) -> dict[Digest, str]:
-    """Collect the groups' definitions; those that the record has are not read again."""
-    kept = newest.definitions if newest else {}
+def _all(known: Known) -> set[JsonValue]:
+    return {*known.groups, *known.layers}
+
+
+def _definitions(ports: Ports, groups: Iterable[Group], newest: JsonObject) -> dict[Digest, str]:
+    """Collect the groups' definitions; those that the newest copy has are not read again."""
+    copied = newest.get("definitions")
+    kept = copied if isinstance(copied, dict) else {}
     found: dict[Digest, str] = {}
-    for digest in {group.definition_digest: None for group in groups}:
+    for digest in dict.fromkeys(group.definition_digest for group in groups):
         text = kept.get(digest)
-        if text is not None and digest_of(text) == digest:
+        if isinstance(text, str) and digest_of(text) == digest:
             found[digest] = text
             continue
         try:
