@@ -25,7 +25,7 @@ def test_all_verbs_are_there():
         "group list", "group show", "group tree", "group check", "group diff", "group revert",
         "group delete", "group ungroup", "purge", "backup create", "backup list", "backup show",
         "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
-        "recover", "doctor", "db status", "db upgrade",
+        "recover", "doctor", "db status", "db upgrade", "db backup", "db rebuild",
     }  # fmt: skip
 
 
