@@ -11,6 +11,7 @@ OTHER_FOLDERS = {"contracts", "fakes", "live", "torture", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
     "engine/test_block_devices.py",
+    "engine/test_clock.py",
     "cli/test_hostile_callers.py",
     "cli/test_secrets.py",
     "engine/test_foreign_hands.py",
