@@ -81,7 +81,7 @@ def tables(tally: Tally, untouched: Iterable[str], facts: dict[str, str]) -> str
         )
     left_out = sorted(set(untouched) - set(tally.rows))
     if left_out:
-        lines += ["", f"No time was left for: {', '.join(left_out)}."]
+        lines += ["", f"No time was left for: {'; '.join(left_out)}."]
     lines += ["", "| verb | killed behind this step, or before this fsync | runs | failures |"]
     lines.append("|---|---|--:|--:|")
     lines += [
