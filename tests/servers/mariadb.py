@@ -64,14 +64,19 @@ def _started(folder: Path, options: Sequence[str]) -> tuple[subprocess.Popen, Ma
          "--auth-root-authentication-method=normal", "--skip-test-db"],
         check=True, capture_output=True, timeout=START_SECONDS,
     )  # fmt: skip
+    return start_mariadb(folder, options)
+
+
+def start_mariadb(folder: Path, options: Sequence[str]) -> tuple[subprocess.Popen, MariaDb]:
+    """Start a server on a folder that one has used before, and wait until it answers."""
     server = MariaDb(folder / "socket")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=root", *options,
-             f"--socket={server.socket}", f"--datadir={data}",
+            ["mariadbd", "--no-defaults", "--user=root",
+             f"--socket={server.socket}", f"--datadir={folder / 'data'}",
              "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
              # What is worst for us: values that do not fit are cut in silence.
-             "--sql-mode="],
+             "--sql-mode=", *options],
             stdout=log, stderr=log,
         )  # fmt: skip
     _wait_until_it_answers(process, server)

@@ -106,11 +106,18 @@ class Database:
             return (0, 0)
         return status.st_dev, status.st_ino
 
+    def _driver_error(self) -> type[Exception]:
+        """Return the driver's own class: SQLAlchemy lets it through where it sets up a session."""
+        found: object = getattr(self._engine.dialect.dbapi, "Error", None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found
+        return SQLAlchemyError
+
     @contextmanager
     def _translated(self, failure: type[VmsnapError]) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._driver_error()) as error:
             message = f"database '{self.location.shown}' failed: {_reason(error)}"
             hint = (
                 SETTING_HINT if issubclass(failure, DatabaseUnusableError) else "vmsnap db status"
@@ -126,18 +133,25 @@ def error_number(error: DBAPIError) -> int | None:
 
 def error_text(error: DBAPIError) -> str:
     """Return the driver's own sentence: SQLAlchemy's holds the whole statement."""
-    arguments: tuple[object, ...] = getattr(error.orig, "args", ())
-    return " ".join(str(arguments[-1]).split()) if arguments else "no reason was given"
+    return _driver_text(error.orig)
 
 
-def _disk_hint(error: SQLAlchemyError) -> str | None:
+def _driver_text(error: BaseException | None) -> str:
+    arguments: tuple[object, ...] = getattr(error, "args", ())
+    text = " ".join(str(arguments[-1]).split()) if arguments else ""
+    return text or "no reason was given"
+
+
+def _disk_hint(error: Exception) -> str | None:
     """Say where to look if SQLite complains of the disk."""
-    number: object = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    number: object = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     # The lowest byte is the kind; above it stands in which call it was.
     return _DISK_HINTS.get(number & 0xFF) if isinstance(number, int) else None
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return error_text(error)
-    return " ".join(str(error).split())
+    if isinstance(error, SQLAlchemyError):
+        return " ".join(str(error).split())
+    return _driver_text(error)

@@ -1,5 +1,6 @@
 """SQLAlchemy engines that are set up so that neither SQLite nor MySQL loses a write in silence."""
 
+import logging
 import os
 import shlex
 import sqlite3
@@ -15,6 +16,10 @@ from sqlalchemy.pool import QueuePool
 from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.store.location import Location
 from vmsnap.store.tls import connect_encrypted
+
+# Without a handler Python prints its errors to stderr: a whole traceback for a connection that was
+# lost, which the caller says in one sentence.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's on SQLite."""
