@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from livebed import load
+from livebed.command import Vmsnap
 from livebed.databases import MariaDbDatabase, SqliteDatabase, WorldDatabase
 from livebed.load import Load, Place
 from livebed.machine import Hardware, Machine
@@ -97,6 +98,9 @@ def unexplained(ended: dict[str, Any]) -> bool:
     errors = document(ended)["errors"]
     code = errors[0]["code"] if errors else None
     waits = "--wait" in ended["arguments"]
+    if verb(ended) == "group check" and (ended["status"], code) == (15, "not_available"):
+        # Readers do not wait: this one has looked in the middle of a delete or a revert.
+        return False
     return (ended["status"], code) not in EXPLAINED or (ended["status"] == 75 and waits)
 
 
@@ -141,7 +145,11 @@ def figures(name: str, ended: list[dict[str, Any]], seconds: float) -> str:
 
 
 def test_twenty_processes_on_five_machines(
-    worlds: list[World], rows: WorldDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    worlds: list[World],
+    rows: WorldDatabase,
+    tmp_path: Path,
+    vmsnap: Vmsnap,
+    capsys: pytest.CaptureFixture[str],
 ):
     """H8, H10, H48: whatever ends with 0 is there, once, and whole; the rest says why not."""
     places = [
@@ -151,6 +159,7 @@ def test_twenty_processes_on_five_machines(
     for place in places:
         load.write(place, 0)
     open_catalog(rows.url, create=True).close()
+    vmsnap.database = rows.url
     order = Load(rows.url, places, str(tmp_path / "results"), str(tmp_path / "runs"))
     begin = time.monotonic()
     ended = run(order)
@@ -166,6 +175,7 @@ def test_twenty_processes_on_five_machines(
         for world in worlds:
             assert world.leftovers() == []
             assert world.damaged() == []
+            vmsnap("group", "check", world.name)
             assert existing(world) == balance(ended, world.name), world.name
             assert [text for text in parts(world, catalog).items() if len(text[1]) != 1] == []
             active = [
