@@ -99,7 +99,7 @@ def bed() -> Iterator[Bed]:
             made.remove()
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ["create", "delete"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_connection_that_is_lost_at_a_commit_leaves_nothing_in_doubt(bed, verb, when):
     """H57: whether it took place is decided by the key; the same run undoes or finishes."""
