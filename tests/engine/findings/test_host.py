@@ -9,6 +9,7 @@ from fakes.second_machine import second_machine
 
 from vmsnap.engine.findings.finding import Cure
 from vmsnap.engine.findings.host import _is_ours
+from vmsnap.engine.identity import refresh
 from vmsnap.host.image_pull import _stand_in_path
 from vmsnap.model import ForeignSnapshot
 
@@ -93,6 +94,7 @@ def test_what_a_killed_pull_left_is_an_orphan_once_no_delete_takes_it_up(world):
     qemu_img("create", "-q", "-f", "qcow2", left, "1M")
     assert codes(world) == ["orphan_overlay"]
     sql(world, "UPDATE snapshot_group SET state = 'deleting'")
+    refresh(world.ports, world.uuid)
     assert codes(world) == ["delete_waits"]
 
 

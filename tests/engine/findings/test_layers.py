@@ -86,8 +86,9 @@ def test_disk_on_unknown_layer_of_another_database(grouped):
     top = layers(grouped)[-1]
     grouped.ports.catalog.apply(CatalogChange(removed_layers=(top.id,)))
     found = only(grouped, "disk_on_unknown_layer")
-    assert codes(grouped) == ["disk_on_unknown_layer"]
+    assert codes(grouped) == ["disk_on_unknown_layer", "identity_stale"]
     assert str(top.path) in found.message
+    assert found.command == f"vmsnap db rebuild {grouped.name}"
 
 
 def test_disk_on_frozen_layer_is_dangerous_before_a_byte_is_written(grouped):

@@ -4,6 +4,7 @@ import pytest
 from engine.patient import codes, counting, only, sql
 
 from vmsnap.engine.backup import create_backup
+from vmsnap.engine.identity import refresh
 from vmsnap.engine.requests import CreateRequest
 from vmsnap.model import HostFileType
 
@@ -46,6 +47,7 @@ def test_delete_waits_is_a_note_with_its_reason(world):
     world.create("monday")
     world.hypervisor.start(world.uuid)
     sql(world, "UPDATE snapshot_group SET state = 'deleting'")
+    refresh(world.ports, world.uuid)
     running = only(world, "delete_waits")
     assert running.message.endswith("it goes on when the domain is off")
     assert running.command == f"virsh shutdown {world.name}"

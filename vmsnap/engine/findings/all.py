@@ -7,6 +7,7 @@ from vmsnap.engine.findings.finding import Finding
 from vmsnap.engine.findings.foreign import find_checkpoints, find_foreign_snapshots
 from vmsnap.engine.findings.host import find_orphans, find_unreferenced_contents
 from vmsnap.engine.findings.host_files import find_readable_host_files
+from vmsnap.engine.findings.identity import find_stale_identity
 from vmsnap.engine.findings.interruptions import (
     find_fence,
     find_journal,
@@ -50,6 +51,7 @@ OF_DOMAINS: tuple[OfDomain, ...] = (
     find_deep_chains,
     find_foreign_snapshots,
     find_checkpoints,
+    find_stale_identity,
     find_waiting_deletes,
     find_gone_domain,
 )

@@ -8,7 +8,7 @@ from vmsnap.engine.disks import deep_from, is_overlay_name
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene, disk_layers
 from vmsnap.engine.hints import operands
-from vmsnap.engine.paths import is_same
+from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import ImageError
 from vmsnap.model import DiskDefinition, ImageInfo, Layer
 from vmsnap.ports import Ports
@@ -152,7 +152,9 @@ def find_wrong_tops(scene: Scene) -> Iterator[Finding]:
         if layer is not None and layer.facts is not None:
             yield scene.find(FROZEN_IN_USE, disk.target, f"{words}, which is frozen", _check(scene))
         elif layer is None and is_overlay_name(top.name):
-            command = f"vmsnap vm show {operands(scene.name)}"
+            recorded = scene.id in scene.ports.identities.domains(real(top).parent)
+            verb = "db rebuild" if recorded else "vm show"
+            command = f"vmsnap {verb} {operands(scene.name)}"
             yield scene.find(UNKNOWN_LAYER, disk.target, words, command)
         elif layer is None and _stands_on_ours(scene, disk):
             command = f"vmsnap snapshot create {operands(scene.name)}"
