@@ -47,6 +47,23 @@ class Bench:
             ["qemu-io", "-f", format_, "-c", command, str(path)], check=True, capture_output=True
         )
 
+    def leak(self, path: Path) -> None:
+        """Add a cluster to a qcow2 image that nothing refers to, as a kill may."""
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            table = int.from_bytes(file.read(64)[48:56], "big")
+            file.seek(table)
+            block = int.from_bytes(file.read(8), "big")
+            file.truncate(size + 64 * 1024)
+            file.seek(block + size // (64 * 1024) * 2)
+            file.write((1).to_bytes(2, "big"))
+        assert self.has_faults(path)
+
+    def has_faults(self, path: Path) -> bool:
+        """Whether qemu-img finds anything wrong with a qcow2 image."""
+        command = ["qemu-img", "check", "-q", "-f", "qcow2", str(path)]
+        return bool(subprocess.run(command, check=False, capture_output=True).returncode)
+
     def read(self, path: Path, format_: str = "qcow2") -> bytes:
         raw = self.folder / "as-read.raw"
         self.qemu_img("convert", "-U", "-f", format_, "-O", "raw", str(path), str(raw))

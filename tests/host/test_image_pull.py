@@ -120,6 +120,17 @@ def test_a_pull_onto_the_backing_that_it_has_does_nothing(images, make_chain):
     assert images.facts(chain.top) == before
 
 
+def test_a_pull_frees_what_an_interrupted_one_leaked(images, bench, make_chain):
+    """H44: qemu-img killed between allocating a cluster and referring to it."""
+    chain, content = make_chain(2 * MIB, 2 * MIB, 2 * MIB)
+    bench.leak(chain.top)
+
+    images.rebase(chain.top, chain.base, "qcow2")
+
+    assert not bench.has_faults(chain.top)
+    assert bench.read(chain.top) == content
+
+
 def test_a_pull_of_an_image_that_stands_alone_onto_nothing_does_nothing(images, make_chain):
     chain, _ = make_chain(2 * MIB, 2 * MIB, 2 * MIB)
     before = images.facts(chain.base)

@@ -13,7 +13,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from vmsnap.errors import ImageError
+from vmsnap.errors import ImageError, ProgramMissingError
 from vmsnap.host.image_files import create_empty, sync_file, unlink
 from vmsnap.host.qemu_img import QemuImg
 from vmsnap.model import ImageInfo
@@ -43,7 +43,10 @@ def pull(qemu: QemuImg, path: Path, backing: Path | None, backing_format: str | 
         if image.backing_path != stand_in:
             qemu.set_backing(path, stand_in, "qcow2")
             sync_file(path)
-        qemu.rebase(path, backing, backing_format, _data_bytes(qemu, stand_in, image))
+        data_bytes = _data_bytes(qemu, stand_in, image)
+        qemu.rebase(path, backing, backing_format, data_bytes)
+        # What one that was killed had allocated, and did not get to refer to.
+        qemu.mend_leaks(path, data_bytes + image.allocated_bytes)
         sync_file(path)
     except BaseException:  # a signal, too: what reads the image knows nothing of the stand-in
         _take_back(qemu, path, stand_in)
@@ -94,7 +97,7 @@ def _make_stand_in(qemu: QemuImg, stand_in: Path, image: ImageInfo) -> None:
     try:
         qemu.create(stand_in, image.backing_path, image.backing_format, image.virtual_size_bytes)
         sync_file(stand_in)
-    except ImageError:
+    except (ImageError, ProgramMissingError):
         unlink(stand_in)
         raise
 
@@ -106,7 +109,7 @@ def _data_bytes(qemu: QemuImg, stand_in: Path, image: ImageInfo) -> int:
 
 def _take_back(qemu: QemuImg, path: Path, stand_in: Path) -> None:
     """Stand the image on its old backing file again; on the stand-in it reads the same."""
-    with suppress(ImageError):
+    with suppress(ImageError, ProgramMissingError):
         old = _describe(qemu, stand_in)
         if old.backing_path is None or old.backing_format is None:
             return
