@@ -50,6 +50,15 @@ class ConfigError(RefusedError):
     code = "config"
 
 
+class ProgramMissingError(ConfigError):
+    """A program that vmsnap runs is not installed; nothing was changed.
+
+    It is no ImageError: nothing is wrong with an image, so no disk is judged by it.
+    """
+
+    code = "program_missing"
+
+
 class DatabaseUnusableError(ConfigError):
     """The database cannot be opened, read or written; nothing was changed."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmsnap.engine.assess import assess_disks, assess_nvram, assess_tpm
-from vmsnap.errors import ImageError
+from vmsnap.errors import ImageError, ProgramMissingError
 from vmsnap.model import Definition, DiskDefinition, ImageInfo, NvramDefinition, TpmDefinition
 
 DISK = DiskDefinition("vda", "disk", "file", Path("/images/web.qcow2"), "qcow2")
@@ -106,6 +106,16 @@ def test_an_image_that_is_gone_must_be_excluded():
     found = verdict(DISK)
     assert found.must_be_excluded
     assert "does not exist" in found.reason
+
+
+def test_a_host_without_the_program_that_reads_images_is_no_reason_to_exclude_a_disk():
+    class NoProgram:
+        def chain(self, path, format_=None):
+            raise ProgramMissingError("the program 'qemu-img' is not installed")
+
+    definition = Definition("d", "web", "bios", None, None, None, (DISK,))
+    with pytest.raises(ProgramMissingError):
+        assess_disks(NoProgram(), definition)
 
 
 @pytest.mark.parametrize(

@@ -238,11 +238,11 @@ def test_without_qemu_img_nothing_is_read_or_left(images, bench, base, monkeypat
     for work in (
         lambda: images.info(base),
         lambda: images.chain(base),
-        lambda: images.create_overlay(bench / "new.qcow2", base, "qcow2"),
+        lambda: images.create_overlay(tmp_path / "new.qcow2", base, "qcow2"),
     ):
         with pytest.raises(ProgramMissingError):
             work()
-    assert not (bench / "new.qcow2").exists()
+    assert not (tmp_path / "new.qcow2").exists()
 
 
 def test_an_overlay_that_finds_no_space_leaves_nothing(images, base, small_disk):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vmsnap.errors import ImageError, LeftChangedError
+from vmsnap.errors import ImageError, LeftChangedError, ProgramMissingError
 from vmsnap.host import processes
 
 
@@ -59,10 +59,10 @@ def test_run_tells_the_signal_that_ended_a_program():
 def test_run_names_the_package_of_a_program_that_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(ProgramMissingError) as caught:
         run("qemu-img", "--version")
 
-    assert "'qemu-img' is not installed" in caught.value.message
+    assert caught.value.message == "the program 'qemu-img' is not installed"
     assert caught.value.hint == "apt install qemu-utils"
 
 

@@ -29,7 +29,7 @@ packages=(
 )
 case $purpose in
     demo) extras= ;;
-    test) extras='[dev,mysql]'; packages+=(mariadb-server git) ;;
+    test) extras='[dev,mysql]'; packages+=(mariadb-server git gcc libc6-dev) ;;
     *) echo "$usage" >&2; exit 2 ;;
 esac
 

@@ -8,18 +8,39 @@ from livebed.refusing import refused
 pytestmark = pytest.mark.live
 
 
+NEEDING_IT = (
+    ("vm", "show", "NAME"),
+    ("snapshot", "create", "NAME"),
+    ("snapshot", "create", "NAME", "--dry-run"),
+    ("group", "check", "NAME"),
+    ("group", "revert", "NAME", "monday"),
+    ("group", "delete", "NAME", "monday", "--yes"),
+)
+SENTENCE = "the program 'qemu-img' is not installed"
+HINT = "apt install qemu-utils"
+
+
 def test_a_missing_qemu_img_is_named(machine, vmsnap, tmp_path, monkeypatch):
-    """H5: nothing was changed, and readers that need none go on."""
+    """H5: by every verb that cannot do without; nothing is changed, and the others go on."""
     web = machine(disk_mib=4, firmware="bios", tpm=None)
     vmsnap("snapshot", "create", web.name, "--name", "monday")
+    disks = web.disks
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        ended = vmsnap("snapshot", "create", web.name, status=14)
+        for words in NEEDING_IT:
+            named = [web.name if word == "NAME" else word for word in words]
+            ended = vmsnap(*named, status=10)
+            (error,) = ended.document["errors"]
+            said = (error["code"], error["message"], error["hint"])
+            assert said == ("program_missing", SENTENCE, HINT), words
+            assert ended.document["changed"] is False, words
+        found = vmsnap("doctor", status=3).data["findings"]
+        assert SENTENCE in " ".join(item["message"] for item in found)
         assert vmsnap("group", "list", web.name).data["groups"]
-    (error,) = ended.document["errors"]
-    assert "the program 'qemu-img' is not installed" in error["message"]
-    assert ended.document["changed"] is False
+        assert vmsnap("vm", "list").data["domains"]
     assert len(vmsnap("group", "list", web.name).data["groups"]) == 1
+    assert web.disks == disks
+    vmsnap("group", "check", web.name)
 
 
 def test_a_qemu_img_that_is_killed_takes_the_create_back(machine, vmsnap, tmp_path, monkeypatch):

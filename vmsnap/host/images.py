@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from vmsnap.errors import ImageError
+from vmsnap.errors import ImageError, ProgramMissingError
 from vmsnap.host import image_files
 from vmsnap.host.image_info import resolved
 from vmsnap.host.image_pull import forget_pulls, pull
@@ -113,7 +113,7 @@ class QemuImages:
         try:
             self._qemu.create(_absolute(path), _absolute(backing), backing_format)
             image_files.sync_file(path)
-        except ImageError:
+        except (ImageError, ProgramMissingError):
             image_files.unlink(path)
             raise
 

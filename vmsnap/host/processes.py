@@ -6,7 +6,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from vmsnap.errors import LeftChangedError, VmsnapError
+from vmsnap.errors import LeftChangedError, ProgramMissingError, VmsnapError
 from vmsnap.host.os_errors import KERNEL_LOG, hint_in
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,10 @@ def run(
     `pass_fds` and no other descriptor. Whatever ends the call early, a signal's exception too,
     kills the program first.
 
-    Raises `error_class`, worded as "cannot TASK: reason", if the program is not installed, fails,
-    or is not done after `timeout_seconds`. Raises LeftChangedError if it inherited descriptors, so
-    that it writes, and hangs in the kernel even when it was killed: nothing may be done beside it.
+    Raises ProgramMissingError if the program is not installed; `error_class`, worded as "cannot
+    TASK: reason", if it fails or is not done after `timeout_seconds`. Raises LeftChangedError if it
+    inherited descriptors, so that it writes, and hangs in the kernel even when it was killed:
+    nothing may be done beside it.
     """
     log.debug("running %s", argv)
     process = _start(argv, task, error_class, pass_fds)
@@ -82,8 +83,9 @@ def _start(
         )
     except FileNotFoundError as error:
         package = PACKAGES.get(argv[0])
-        message = f"cannot {task}: the program '{argv[0]}' is not installed"
-        raise error_class(message, hint=f"apt install {package}" if package else None) from error
+        message = f"the program '{argv[0]}' is not installed"
+        hint = f"apt install {package}" if package else None
+        raise ProgramMissingError(message, hint=hint) from error
     except OSError as error:
         message = f"cannot {task}: '{argv[0]}' cannot be started: {error.strerror}"
         raise error_class(message) from error

@@ -18,7 +18,7 @@ class QemuImg:
     """Runs qemu-img; programs that write inherit the descriptors that `lock_fds` returns.
 
     Paths are absolute: qemu-img would take a colon in a relative one for a protocol. Every failure
-    is an ImageError.
+    is an ImageError, but for a qemu-img that is not installed: ProgramMissingError.
     """
 
     def __init__(self, lock_fds: Callable[[], tuple[int, ...]]) -> None:

@@ -9,6 +9,8 @@ from vmsnap.model import FrozenFacts, ImageInfo
 class Images(Protocol):
     """Disk image files. Failures, and no end in time, are ImageError; nothing is ever probed.
 
+    A host without the program that reads and makes images is ProgramMissingError.
+
     Processes that write inherit the domain's lock, because they outlive a kill -9 of their parent.
     """
 
