@@ -1,6 +1,7 @@
 """Staging, swapping and discarding host files: each done, repeated and taken back."""
 
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,46 @@ def test_a_set_aside_file_comes_back_over_what_a_failing_start_made(bed):
     bed.undo(swap)
     assert bed.path.read_bytes() == bed.live
     assert not bed.staged.exists()
+
+
+def restored(path):
+    """Put a file's copy in its place, as does who restores the whole host from a backup."""
+    copy = path.with_name("copy")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_a_host_restored_in_between_has_other_inodes_and_the_right_file_comes_back(
+    bed, exchange, is_swapped
+):
+    """H36, H38."""
+    bed.do(bed.stage, *([exchange] if is_swapped else []))
+    restored(bed.path)
+    restored(bed.staged)
+    bed.undo(exchange, bed.stage)
+    assert bed.path.read_bytes() == bed.live
+    assert not bed.staged.exists()
+
+
+def test_a_file_that_was_set_aside_is_never_removed_for_its_inode(bed):
+    """H15, H36."""
+    swap = bed.swap(Swap.SET_ASIDE)
+    bed.do(swap)
+    restored(bed.staged)
+    bed.undo(swap)
+    assert bed.path.read_bytes() == bed.live
+
+
+def test_of_two_files_nobody_guesses_which_is_the_machines(bed):
+    """H15, H36."""
+    swap = bed.swap(Swap.SET_ASIDE)
+    bed.do(swap)
+    bed.path.write_bytes(b"template")
+    restored(bed.staged)
+    with pytest.raises(HostFileError, match="cannot tell which"):
+        bed.undo(swap)
+    assert bed.staged.read_bytes() == bed.live
 
 
 def test_a_missing_file_is_placed_and_taken_back(bed):

@@ -101,7 +101,10 @@ class StageHostFile:
         found = run.ports.host_files.identity(self.staged)
         if found is None:
             return
-        if staged is not None and not _is_same(found, staged):
+        is_ours = staged is None or _is_same(found, staged)
+        if not is_ours and not _reads(
+            run, HostFileSpec(self.type, self.staged, self.is_file), self.digest
+        ):
             message = f"'{self.staged}' is not what vmsnap staged"
             raise HostFileError(message)
         spec = HostFileSpec(self.type, self.path, self.is_file)
@@ -147,26 +150,38 @@ class SwapHostFile:
         if self.how is Swap.SET_ASIDE:
             self._bring_back(run)
             return
-        files = run.ports.host_files
-        live = files.identity(self.path)
-        if not _is_same(live, _staged_identity(run, self.type)):
+        if not self._is_swapped(run):
             return
+        files = run.ports.host_files
         require_off(run)
         if self.how is Swap.EXCHANGE:
             files.exchange(self.path, self.staged)
         else:
             files.rename(self.path, self.staged)
 
+    def _is_swapped(self, run: Run) -> bool:
+        live = run.ports.host_files.identity(self.path)
+        if _is_same(live, _staged_identity(run, self.type)):
+            return True
+        if live is None or _is_same(live, self.live):
+            return False
+        # Neither of the two: the host's files were restored meanwhile, and have other inodes now.
+        return _reads(run, HostFileSpec(self.type, self.path, self.is_file), self.digest)
+
     def _bring_back(self, run: Run) -> None:
         files = run.ports.host_files
-        aside = files.identity(self.staged)
+        aside, live = files.identity(self.staged), files.identity(self.path)
+        if aside is not None and live is None:
+            require_off(run)
+            files.rename(self.staged, self.path)
+            return
         if _is_same(aside, self.live):
             require_off(run)
-            if files.identity(self.path) is None:
-                files.rename(self.staged, self.path)
-                return
             # A start that failed on the fence has made a new NVRAM from its template.
             files.exchange(self.staged, self.path)
+        elif aside is not None and not _is_same(live, self.live):
+            message = f"cannot tell which of '{self.path}' and '{self.staged}' is the machine's"
+            raise HostFileError(message)
         files.discard(HostFileSpec(self.type, self.path, self.is_file), self.staged)
 
 
@@ -189,6 +204,11 @@ class DiscardHostFile:
 
     def undo(self, run: Run) -> None:
         """Nothing: it stands behind the commit."""
+
+
+def _reads(run: Run, spec: HostFileSpec, digest: Digest | None) -> bool:
+    reading = run.ports.host_files.read(spec)
+    return reading is not None and reading.digest == digest
 
 
 def _is_same(one: FileIdentity | None, other: FileIdentity | None) -> bool:
