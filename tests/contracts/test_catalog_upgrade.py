@@ -15,6 +15,7 @@ from vmsnap.model import (
     Instant,
     Outcome,
     Proof,
+    ResourceKind,
 )
 from vmsnap.store import schema
 from vmsnap.store.database import Database
@@ -68,7 +69,10 @@ def group(old_url, samples):
         "definition_sha256": group.definition_digest,
         "left_out": json.dumps([["sda", "a CD-ROM"]]),
     }
-    record = DomainRecord(samples.host_id, samples.domain_id, "web1", group.id)
+    kept = samples.resource("safety", kind=ResourceKind.SAFETY, backups=())
+    record = DomainRecord(samples.host_id, samples.domain_id, "web1", group.id, kept.id)
+    domain_columns = domain_row(record)
+    del domain_columns["safety_base_uuid"]
     rows = [
         ("content", {**content, "sha256": samples.digest(b"nvram")}),
         ("content", {**content, "sha256": group.definition_digest}),
@@ -88,7 +92,8 @@ def group(old_url, samples):
             )
             for item in group.snapshots
         ),
-        ("domain", domain_row(record)),
+        ("resource", {**resource_row(kept, samples.operation().id, None), "is_ready": True}),
+        ("domain", domain_columns),
     ]
 
     def fill(connection):
@@ -124,6 +129,22 @@ def test_an_upgrade_keeps_the_groups_and_knows_no_instants_of_them(old_url, grou
         assert found.instant is None
         assert catalog.history() == ()
         assert catalog.record(samples.host_id, samples.domain_id).current_id == group.id
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_an_upgrade_tells_by_the_times_what_was_made_since_the_last_revert(
+    old_url, group, samples, is_older
+):
+    if not is_older:
+        late = {"created_at": samples.now()}
+        resource = schema.metadata.tables["resource"]
+        change = resource.update().where(resource.c.uuid == group.id).values(**late)
+        with closing(Database(locate(old_url))) as database:
+            database.write(lambda connection: connection.execute(change))
+    upgrade_database(old_url)
+    with closing(open_catalog(old_url, create=True)) as catalog:
+        record = catalog.record(samples.host_id, samples.domain_id)
+    assert record.safety_base_id == (group.id if is_older else None)
 
 
 def test_an_upgraded_database_takes_instants_and_history(old_url, group, samples):

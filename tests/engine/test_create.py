@@ -8,6 +8,7 @@ import pytest
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.requests import DeleteRequest
 from vmsnap.errors import (
+    DatabaseError,
     DomainNotFoundError,
     InvalidNameError,
     NameTakenError,
@@ -16,6 +17,33 @@ from vmsnap.errors import (
     UsageError,
 )
 from vmsnap.model import Capture, GroupState, HostFileType
+
+
+class LostBehindTheEnd:
+    """A catalog that answers no more once an operation was finished."""
+
+    def __init__(self, real):
+        self.real = real
+        self.is_lost = False
+
+    def __getattr__(self, name):
+        if self.is_lost:
+            raise DatabaseError("the server is gone")
+        self.is_lost = name == "finish"
+        return getattr(self.real, name)
+
+
+def test_a_database_that_is_lost_behind_the_last_step_takes_no_group_back(world):
+    """H5, H57: the status must not say that all was undone."""
+    made = world.with_ports(catalog=LostBehindTheEnd(world.ports.catalog)).create("monday").group
+    assert "the server is gone" in world.ports.reporter.warnings[0]
+    (group,) = world.rows()[0]
+    assert (made.group.id, made.group.state, made.is_current) == (group.id, GroupState.READY, True)
+    assert made.group.snapshots == group.snapshots
+    layers = {layer.id: layer.path for layer in world.rows()[2]}
+    assert [disk.frozen_path for disk in made.disks] == [
+        layers[item.layer_id] for item in made.group.snapshots
+    ]
 
 
 def test_a_group_holds_disks_nvram_tpm_and_definition(world):

@@ -121,7 +121,7 @@ def delete_backup(ports: Ports, domain: str, backup: str, *, dry_run: bool) -> B
         found, resource = _find_deletable(ports, operation, backup)
         record = ports.catalog.record(operation.host_id, domain_id)
         if record is not None and record.safety_id == resource.id:
-            record = replace(record, safety_id=None)
+            record = replace(record, safety_id=None, safety_base_id=None)
         change = CatalogChange(removed_resources=(resource.id,), record=record)
         execute(ports, operation, [Reserve(), Commit(change), Finish()])
         return _deleted(found, resource, is_done=True)

@@ -20,7 +20,7 @@ from vmsnap.engine.foreign import foreign_notes
 from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run, Step, execute
-from vmsnap.engine.listing import group_views
+from vmsnap.engine.listing import group_views, view_of_new
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.overlay_folder import require_overlay_folder
 from vmsnap.engine.paths import is_same
@@ -35,6 +35,7 @@ from vmsnap.errors import (
     StateError,
     UnsupportedError,
     UsageError,
+    VmsnapError,
 )
 from vmsnap.model import (
     CatalogChange,
@@ -43,6 +44,7 @@ from vmsnap.model import (
     DomainId,
     DomainRecord,
     DomainState,
+    Group,
     GroupKind,
     HostId,
     Layer,
@@ -162,13 +164,16 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
 
 def _execute(ports: Ports, operation: Operation, plan: _Plan, request: CreateRequest) -> GroupView:
     group_id = ResourceId(ports.clock.new_id())
+    made: list[Group] = []
 
     def supply(run: Run) -> tuple[tuple[Draft], dict[Digest, bytes]]:
         captured = tuple(item.read_again(run.readings) for item in plan.captured)
         group = replace(plan.group, captured=captured)
         draft, contents = draft_group(ports, operation.host_id, plan.domain, group, group_id)
+        made[:] = [draft.group] if draft.group is not None else []
         return (draft,), contents
 
+    change = _change(plan, group_id)
     steps: list[Step] = [Register()]
     steps += [
         MakeOverlay(overlay.path, item.layer.path, item.layer.format)
@@ -186,13 +191,18 @@ def _execute(ports: Ports, operation: Operation, plan: _Plan, request: CreateReq
             must_freeze=not request.try_quiesce,
         ),
         Reserve(),
-        CommitGroup(_change(plan, group_id), group_id),
+        CommitGroup(change, group_id),
         Finish(),
     ]
     ports.reporter.step(f"creating group '{plan.group.name}' of domain '{plan.domain.name}'")
     execute(ports, operation, steps, supply=supply)
-    groups = ports.catalog.groups(operation.host_id, operation.domain_id)
-    return group_views(ports, [group for group in groups if group.id == group_id])[0]
+    try:
+        groups = ports.catalog.groups(operation.host_id, operation.domain_id)
+        return group_views(ports, [group for group in groups if group.id == group_id])[0]
+    except VmsnapError as error:
+        # The group is made; that nothing answers any more takes nothing back.
+        ports.reporter.warn(f"the group was made, but cannot be read back: {error.message}")
+        return view_of_new(ports, made[0], change)
 
 
 def _require_as_defined(domain: Domain, taken: Sequence[AssessedDisk]) -> None:
@@ -242,6 +252,7 @@ def _change(plan: _Plan, group_id: ResourceId) -> CatalogChange:
         plan.domain.name,
         current_id=group_id,
         safety_id=plan.record.safety_id,
+        safety_base_id=plan.record.safety_base_id,
     )
     return CatalogChange(ready=(group_id,), layers=rows + plan.overlays, record=record)
 

@@ -122,13 +122,14 @@ def _about_what_it_made(ports: Ports, operation: Operation) -> Operation:
     """Name what a create made, if no name was asked for."""
     if operation.subject or operation.verb not in _CREATING:
         return operation
-    # Under the domain's lock nothing else makes any.
+    # Under the domain's lock nothing else makes any; older ones look newer after a clock was set
+    # back.
     made = [
         item.name
         for item in ports.catalog.resources(operation.host_id, operation.domain_id)
         if item.created_at >= operation.started_at
     ]
-    return replace(operation, subject=made[-1]) if made else operation
+    return replace(operation, subject=made[0]) if made else operation
 
 
 def _outcome(ports: Ports, operation: Operation) -> Outcome:

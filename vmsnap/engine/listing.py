@@ -6,11 +6,13 @@ from dataclasses import replace
 from vmsnap.engine.find import find_domains_of_all_hosts, find_known_domain, pick_group
 from vmsnap.engine.results import GONE, GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
 from vmsnap.model import (
+    CatalogChange,
     DomainId,
     DomainRecord,
     DomainSummary,
     Group,
     GroupKind,
+    GroupState,
     HostId,
     Layer,
     LayerId,
@@ -71,6 +73,16 @@ def group_views(ports: Ports, groups: Sequence[Group]) -> tuple[GroupView, ...]:
         view = _view(ports, group, (layers[domain], records[domain]), is_here=is_here)
         views.append(_as_of_today(view, today) if is_here else view)
     return tuple(views)
+
+
+def view_of_new(ports: Ports, group: Group, change: CatalogChange) -> GroupView:
+    """Look at a group that was just made, without asking the catalog or the hypervisor.
+
+    `change` is what committed it. Its instant is not known here.
+    """
+    layers = {layer.id: layer for layer in change.layers}
+    ready = replace(group, state=GroupState.READY)
+    return _view(ports, ready, (layers, change.record), is_here=True)
 
 
 def _groups(ports: Ports, domain: str | None, *, all_hosts: bool) -> tuple[Group, ...]:

@@ -281,12 +281,20 @@ def _domain_record(
     said = record.record
     if said is None:
         return replace(found, name=name)
-    parents = {group.id: group.parent_id for group in record.groups}
-    current = said.current_id
-    while current is not None and current not in there:
-        current = parents.pop(current, None)
+    current = _known_below(record, there, said.current_id)
     if current in brought:
         found = replace(found, current_id=current)
     if said.safety_id in brought:
-        found = replace(found, safety_id=said.safety_id)
+        base = _known_below(record, there, said.safety_base_id)
+        found = replace(found, safety_id=said.safety_id, safety_base_id=base)
     return replace(found, name=name)
+
+
+def _known_below(
+    record: IdentityRecord, there: Collection[ResourceId], group_id: ResourceId | None
+) -> ResourceId | None:
+    """Return a group of a record, or the nearest that it stood on and that is there."""
+    parents = {group.id: group.parent_id for group in record.groups}
+    while group_id is not None and group_id not in there:
+        group_id = parents.pop(group_id, None)
+    return group_id

@@ -111,5 +111,10 @@ def _change(
     return CatalogChange(
         ready=tuple(draft.resource.id for draft in drafts),
         removed_resources=(ends,) if ends else (),
-        record=replace(base, name=domain.name, safety_id=safety_id),
+        record=replace(
+            base,
+            name=domain.name,
+            safety_id=safety_id,
+            safety_base_id=base.current_id if safety_id else None,
+        ),
     )

@@ -360,5 +360,11 @@ def _change(
         layers=(*(row for item in disks.frozen for row in item.rows), *disks.active),
         removed_resources=(goal.group.id,) if goal.ends_group else (),
         removed_layers=tuple(layer.id for layer in disks.dropped),
-        record=replace(base, name=domain.name, current_id=goal.current_id, safety_id=safety_id),
+        record=replace(
+            base,
+            name=domain.name,
+            current_id=goal.current_id,
+            safety_id=safety_id,
+            safety_base_id=goal.current_id if safety_id else None,
+        ),
     )

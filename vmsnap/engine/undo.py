@@ -21,6 +21,7 @@ from vmsnap.model import (
     Capture,
     Digest,
     Domain,
+    DomainRecord,
     Group,
     HostFileType,
     Layer,
@@ -70,23 +71,27 @@ def _plan(ports: Ports, operation: Operation, domain: Domain, request: UndoReque
         message = f"domain '{domain.name}' has no revert or restore that could be undone"
         raise UndoRefusedError(message, hint=f"vmsnap group list {operands(domain.name)}")
     groups = ports.catalog.groups(operation.host_id, domain.id)
-    if not request.force:
-        _require_no_later(domain, safety, groups)
+    if record is not None and not request.force:
+        _require_no_later(domain, safety, record, groups)
     group = next((item for item in groups if item.id == safety.id), None)
     if group is None:
         return _plan_backup(ports, operation, domain, safety)
     return _plan_group(ports, operation, domain, (group, groups))
 
 
-def _require_no_later(domain: Domain, safety: Resource, groups: tuple[Group, ...]) -> None:
-    later = [
-        group
-        for group in groups
-        if group.id != safety.id and group.resource.created_at > safety.created_at
-    ]
-    if later:
+def _require_no_later(
+    domain: Domain, safety: Resource, record: DomainRecord, groups: Sequence[Group]
+) -> None:
+    """Refuse if groups were made since: only a new one moves the machine off the safety's base.
+
+    Times tell nothing: the clock may have been set back.
+    """
+    if record.current_id == record.safety_base_id:
+        return
+    later = next((group for group in groups if group.id == record.current_id), None)
+    if later is not None:
         message = (
-            f"group '{later[-1].name}' of domain '{domain.name}' was made after the state that"
+            f"group '{later.name}' of domain '{domain.name}' was made after the state that"
             f" undo would leave ({local_time(safety.created_at)})"
         )
         raise UndoRefusedError(message, hint="--force undoes all the same; the group stays")

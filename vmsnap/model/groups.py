@@ -184,6 +184,8 @@ class DomainRecord:
 
     `current_id` is the group that the active layers stand on ("you are here"). `safety_id` is what
     the last revert, restore or undo kept, for `vmsnap undo`; None if it kept nothing.
+    `safety_base_id` is the group that the active layers stood on right behind it: where they stand
+    on another one now, groups were made since.
     """
 
     host_id: HostId
@@ -191,3 +193,4 @@ class DomainRecord:
     name: str
     current_id: ResourceId | None = None
     safety_id: ResourceId | None = None
+    safety_base_id: ResourceId | None = None

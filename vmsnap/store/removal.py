@@ -19,7 +19,9 @@ def remove_resources(connection: Connection, removed: Collection[ResourceId]) ->
     digests = _named_contents(connection, removed)
     _give_new_parents(connection, removed)
     connection.execute(
-        update(domain).where(domain.c.safety_uuid.in_(removed)).values(safety_uuid=None)
+        update(domain)
+        .where(domain.c.safety_uuid.in_(removed))
+        .values(safety_uuid=None, safety_base_uuid=None)
     )
     connection.execute(delete(backup).where(backup.c.resource_uuid.in_(removed)))
     connection.execute(delete(snapshot).where(snapshot.c.group_uuid.in_(removed)))
@@ -54,9 +56,8 @@ def _give_new_parents(connection: Connection, removed: Collection[ResourceId]) -
             .where(groups.parent_uuid == group_id, groups.resource_uuid.not_in(removed))
             .values(parent_uuid=ancestor)
         )
-        connection.execute(
-            update(domain).where(domain.c.current_uuid == group_id).values(current_uuid=ancestor)
-        )
+        for column in (domain.c.current_uuid, domain.c.safety_base_uuid):
+            connection.execute(update(domain).where(column == group_id).values({column: ancestor}))
     # The removed ones let go of each other, so that they can be deleted in any order.
     connection.execute(
         update(snapshot_group).where(groups.resource_uuid.in_(removed)).values(parent_uuid=None)

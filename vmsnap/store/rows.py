@@ -150,6 +150,7 @@ def domain_row(record: DomainRecord) -> Row:
         "name": record.name,
         "current_uuid": record.current_id,
         "safety_uuid": record.safety_id,
+        "safety_base_uuid": record.safety_base_id,
     }
 
 
@@ -288,6 +289,7 @@ def read_domain(row: RowMapping) -> DomainRecord:
         name=row["name"],
         current_id=row["current_uuid"],
         safety_id=row["safety_uuid"],
+        safety_base_id=row["safety_base_uuid"],
     )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMTEXT, TEXT, VARCHAR
 from sqlalchemy.engine import Dialect
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that migrations/ can make, oldest first; the last is the one that is worked with.
 Kept here so that alembic is imported only to make or upgrade a database."""
 
@@ -75,6 +75,7 @@ domain = Table(
     Column("name", path_text, nullable=False),
     Column("current_uuid", identifier),
     Column("safety_uuid", identifier),
+    Column("safety_base_uuid", identifier),
 )
 
 resource = Table(

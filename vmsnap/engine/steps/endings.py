@@ -1,6 +1,6 @@
 """The step that ends groups: the last rows of a delete to go."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -49,11 +49,15 @@ class EndGroups:
         )
         record = catalog.record(operation.host_id, operation.domain_id)
         if record is not None:
-            current = record.current_id
-            while current is not None and current in ended:
-                current = groups[current].parent_id
-            safety = None if record.safety_id in ended else record.safety_id
-            record = replace(record, current_id=current, safety_id=safety)
+            is_used_up = record.safety_id is None or record.safety_id in ended
+            record = replace(
+                record,
+                current_id=_left_below(groups, ended, record.current_id),
+                safety_id=None if is_used_up else record.safety_id,
+                safety_base_id=None
+                if is_used_up
+                else _left_below(groups, ended, record.safety_base_id),
+            )
         left = {group_id: group for group_id, group in groups.items() if group_id not in ended}
         catalog.apply(
             CatalogChange(
@@ -86,6 +90,17 @@ class EndGroups:
 def waiting_fact(group_id: ResourceId, target: str) -> str:
     """Name the fact that one snapshot has to wait until the machine is off."""
     return f"unmerged:{group_id}/{target}"
+
+
+def _left_below(
+    groups: Mapping[ResourceId, Group],
+    ended: Collection[ResourceId],
+    group_id: ResourceId | None,
+) -> ResourceId | None:
+    """Return a group, or the nearest that it stands on and that does not end."""
+    while group_id is not None and group_id in ended:
+        group_id = groups[group_id].parent_id
+    return group_id
 
 
 def _is_unmerged(run: Run, group: Group) -> bool:
