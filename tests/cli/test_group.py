@@ -2,6 +2,8 @@
 
 import pytest
 
+from vmsnap.host.locks import FileLocks
+
 NAME = "vmsnap-test-web"
 
 
@@ -75,3 +77,19 @@ def test_damage_counts_with_intact_too(vmsnap, group, tmp_path):
     (tmp_path / "host" / "vda.qcow2").unlink()
     run = vmsnap("group", "check", NAME, "monday", "--intact", "--json", status=15)
     assert {reason["kind"] for reason in run.data["groups"][0]["reasons"]} == {"damage"}
+
+
+def test_damage_that_may_be_an_operation_s_doing_is_busy(
+    vmsnap, group, host, tmp_path, monkeypatch
+):
+    """H48: cron is not alarmed by a delete that is at work, but hears that nothing is known."""
+    monkeypatch.setattr("vmsnap.engine.check.PAUSE_SECONDS", 0)
+    (tmp_path / "host" / "vda.qcow2").unlink()
+    state = tmp_path / "home" / ".local" / "state" / "vmsnap"
+    with FileLocks(state).hold(next(iter(host.machines)), "group delete", 0):
+        run = vmsnap("group", "check", NAME, "--intact", "--json", status=75)
+        assert (run.code, run.changed) == ("busy", False)
+        run = vmsnap("group", "check", NAME, "--intact", status=75)
+    assert f"error: domain '{NAME}' is busy: 'group delete' (process " in run.err
+    assert run.err.endswith(f"hint: vmsnap group check {NAME}\n")
+    vmsnap("group", "check", NAME, "--intact", status=15)

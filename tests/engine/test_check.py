@@ -4,11 +4,17 @@ import os
 import sqlite3
 import subprocess
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
+from engine.patient import kill
+from fakes.failing import Failing
 
+from vmsnap.engine import check as verb
+from vmsnap.engine.backup import create_backup
 from vmsnap.engine.check import check_groups
-from vmsnap.errors import GroupNotFoundError
+from vmsnap.engine.requests import CreateRequest
+from vmsnap.errors import BusyError, GroupNotFoundError
 from vmsnap.model import HostFileType
 
 IDENTITY = "5ec2e700-0000-4000-8000-000000000001"
@@ -225,6 +231,133 @@ def test_a_group_that_is_being_deleted_cannot_be_reverted(monday):
     monday.with_ports(images=images).delete("monday")
     assert ("group_not_ready", "damage") in reasons(monday)
     assert reasons(monday, "tuesday") == set()
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """What is done in each pause between two looks; nothing, unless a test puts it there."""
+    done = []
+    clock = SimpleNamespace(sleep=lambda _seconds: done.pop(0)() if done else None)
+    monkeypatch.setattr(verb, "time", clock)
+    return done
+
+
+@pytest.mark.parametrize("group", ["monday", None])
+def test_damage_while_an_operation_is_at_work_is_busy(monday, pauses, group):
+    """H48: a check by cron is no alarm because a delete is at work."""
+    monday.disks["vda"].unlink()
+    before = monday.files()
+    with (
+        monday.ports.locks.hold(monday.uuid, "group delete", 0),
+        pytest.raises(BusyError) as caught,
+    ):
+        check_groups(monday.ports, monday.name, group, only_damage=True)
+    assert caught.value.exit_code == 75
+    assert caught.value.message.startswith(
+        f"domain '{monday.name}' is busy: 'group delete' (process {os.getpid()}) has been at work"
+    )
+    hint = f"vmsnap group check {monday.name}"
+    assert caught.value.hint == (f"{hint} {group}" if group else hint)
+    assert monday.files() == before
+
+
+def test_what_is_whole_is_so_while_an_operation_is_at_work_too(monday):
+    with monday.ports.locks.hold(monday.uuid, "snapshot create", 0):
+        assert reasons(monday) == set()
+        assert len(check_groups(monday.ports, monday.name, None)) == 2
+
+
+def test_a_whole_group_is_whole_while_another_one_is_being_deleted(monday, pauses):
+    other = {layer.id: layer for layer in monday.rows()[2]}
+    other[monday.rows()[0][1].snapshot("vda").layer_id].path.unlink()
+    with monday.ports.locks.hold(monday.uuid, "group delete", 0):
+        assert reasons(monday) == set()
+
+
+def test_a_fence_behind_which_an_operation_works_is_busy_but_no_damage(monday, pauses):
+    machine = monday.hypervisor.machines[monday.uuid]
+    machine.xml = monday.ports.definitions.with_fence(machine.xml)
+    with monday.ports.locks.hold(monday.uuid, "group revert", 0):
+        with pytest.raises(BusyError, match="'group revert'"):
+            check_groups(monday.ports, monday.name, None)
+        assert len(check_groups(monday.ports, monday.name, None, only_damage=True)) == 2
+
+
+def test_a_state_is_told_while_an_operation_is_at_work_too(monday):
+    monday.hypervisor.start(monday.uuid)
+    with monday.ports.locks.hold(monday.uuid, "snapshot create", 0):
+        assert reasons(monday) == {("domain_running", "state")}
+
+
+def test_an_operation_that_ends_between_two_looks_is_waited_for(monday, pauses):
+    aside = monday.disks["vda"].with_name("aside")
+    monday.disks["vda"].rename(aside)
+    held = monday.ports.locks.hold(monday.uuid, "group revert", 0)
+    held.__enter__()
+
+    def end():
+        aside.rename(monday.disks["vda"])
+        held.__exit__(None, None, None)
+
+    pauses += [lambda: None, end]
+    assert reasons(monday) == set()
+
+
+def test_damage_that_an_operation_leaves_behind_is_damage(monday, pauses):
+    monday.disks["vda"].unlink()
+    held = monday.ports.locks.hold(monday.uuid, "snapshot create", 0)
+    held.__enter__()
+    pauses.append(lambda: held.__exit__(None, None, None))
+    assert reasons(monday) == {("layer_missing", "damage")}
+
+
+def test_a_group_that_was_deleted_between_two_looks_is_not_found(monday, pauses):
+    monday.disks["vda"].rename(aside := monday.disks["vda"].with_name("aside"))
+    held = monday.ports.locks.hold(monday.uuid, "group delete", 0)
+    held.__enter__()
+
+    def delete():
+        held.__exit__(None, None, None)
+        aside.rename(monday.disks["vda"])
+        monday.delete("monday")
+
+    pauses.append(delete)
+    with pytest.raises(GroupNotFoundError):
+        check_groups(monday.ports, monday.name, "monday")
+
+
+def test_an_operation_that_began_and_ended_within_a_look_makes_it_look_again(monday, pauses):
+    """H48: nobody holds the lock then, but rows have moved."""
+    images = Failing(monday.ports.images, "facts", lambda: monday.delete("tuesday"))
+    checks = check_groups(monday.with_ports(images=images).ports, monday.name, None)
+    assert [(check.group.name, check.is_available) for check in checks] == [("monday", True)]
+
+
+def test_operations_that_come_and_go_within_each_look_are_busy(monday, pauses):
+    damage(monday, monday_row(monday).definition_digest)
+
+    def work():
+        create_backup(monday.ports, monday.name, CreateRequest())
+
+    images = Failing(monday.ports.images, "facts", work, times=99)
+    with pytest.raises(BusyError, match="operations come and go on it"):
+        check_groups(monday.with_ports(images=images).ports, monday.name, "monday")
+
+
+def test_what_a_killed_run_left_is_not_busy(monday):
+    """H55: its journal stands, nobody holds the lock, and waiting would change nothing."""
+    kill(monday, "catalog", "commit", lambda seen: seen.revert("monday"))
+    assert reasons(monday) == {("interrupted", "state")}
+    monday.disks["vda"].unlink()
+    assert ("layer_missing", "damage") in reasons(monday)
+
+
+def test_a_journal_that_cannot_be_read_does_not_keep_a_check_from_it(monday):
+    journal = monday.folder / "state" / "journal" / f"{monday.uuid}.jsonl"
+    journal.parent.mkdir(exist_ok=True)
+    journal.mkdir()
+    monday.disks["vda"].unlink()
+    assert reasons(monday) == {("layer_missing", "damage")}
 
 
 def test_no_reason_shows_a_secret(monday):

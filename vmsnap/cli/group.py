@@ -82,7 +82,7 @@ def tree(context: typer.Context, domain: Domain) -> Answer:
     epilog=epilog(
         "vmsnap group check web1",
         "vmsnap group check web1 before-upgrade --intact",
-        statuses=(11, 12, 15, 20, 22),
+        statuses=(11, 12, 15, 20, 22, 75),
     ),
 )
 def check(
@@ -96,11 +96,15 @@ def check(
         typer.Option("--intact", help="Look for damage alone; that the domain runs is fine."),
     ] = False,
 ) -> Answer:
-    """Say whether groups can be reverted, or why not."""
+    """Say whether groups can be reverted, or why not.
+
+    Nobody has to wait for it. Status 75 if an operation is at work on the domain that may be all
+    that is amiss.
+    """
     from vmsnap.engine.check import check_groups
 
     session: Session = context.obj
-    checks = check_groups(session.ports(), domain, group)
+    checks = check_groups(session.ports(), domain, group, only_damage=intact)
     counting = [(item, _counting(item, only_damage=intact)) for item in checks]
     problems = tuple(_problem(item, reasons) for item, reasons in counting if reasons)
     return Answer(

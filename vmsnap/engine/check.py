@@ -1,17 +1,20 @@
 """The verb check: can a group be reverted, and if not, every reason why."""
 
+import time
 from collections.abc import Iterator, Mapping
 
 from vmsnap.engine.assess import assess_disks
 from vmsnap.engine.capture import host_file_spec
-from vmsnap.engine.find import find_domain, pick_group
+from vmsnap.engine.find import find_domain_id, pick_group
+from vmsnap.engine.hints import operands
 from vmsnap.engine.paths import is_same, real
 from vmsnap.engine.results import GroupCheck, Reason
-from vmsnap.errors import ContentError, ImageError
+from vmsnap.errors import BusyError, ContentError, HostFileError, ImageError
 from vmsnap.model import (
     Backup,
     Capture,
     Domain,
+    DomainId,
     DomainState,
     Group,
     GroupKind,
@@ -25,12 +28,41 @@ from vmsnap.ports import Images, Ports
 DAMAGE = "damage"
 STATE = "state"
 DISK_CHANGES = ("disk_detached", "disk_replaced", "disk_added", "disk_on_frozen_layer")
-DOMAIN_STATES = ("domain_running", "managed_save", "interrupted")
+INTERRUPTED = "interrupted"
+DOMAIN_STATES = ("domain_running", "managed_save", INTERRUPTED)
+
+LOOKS = 4
+PAUSE_SECONDS = 0.2
+"""How often, and how far apart, a group is looked at on whose domain an operation is at work."""
 
 
-def check_groups(ports: Ports, domain: str, group: str | None) -> tuple[GroupCheck, ...]:
-    """Check one group of a domain, or all of them; nothing is changed."""
-    found = find_domain(ports, domain)
+def check_groups(
+    ports: Ports, domain: str, group: str | None, *, only_damage: bool = False
+) -> tuple[GroupCheck, ...]:
+    """Check one group of a domain, or all of them; nothing is changed, and no lock is taken.
+
+    What seems to be amiss while an operation is at work on the domain may be its doing, so it is
+    looked at again, for less than a second. `only_damage` says that nothing but damage matters.
+
+    Raises BusyError if an operation is still at work then. A group that is whole is said to be so
+    at once.
+    """
+    domain_id = find_domain_id(ports, domain)
+    for look in range(LOOKS):
+        if look:
+            time.sleep(PAUSE_SECONDS)
+        before = _traces(ports, domain_id)
+        checks = _check_all(ports, ports.hypervisor.domain(domain_id), group)
+        reasons = (reason for check in checks for reason in check.reasons)
+        if not any(_may_pass(reason, only_damage=only_damage) for reason in reasons):
+            return checks
+        # The lock first: an operation that ends behind this look has left other traces.
+        if ports.locks.holder(domain_id) is None and _traces(ports, domain_id) == before:
+            return checks
+    raise _busy(ports, ports.hypervisor.domain(domain_id), group)
+
+
+def _check_all(ports: Ports, found: Domain, group: str | None) -> tuple[GroupCheck, ...]:
     groups = ports.catalog.groups(ports.hypervisor.host_id(), found.id)
     if group is not None:
         groups = (pick_group(ports, groups, found.name, group),)
@@ -40,6 +72,34 @@ def check_groups(ports: Ports, domain: str, group: str | None) -> tuple[GroupChe
         if item.state is not GroupState.CREATING and item.kind is not GroupKind.SINGLE
     )
     return tuple(check_group(ports, found, item) for item in shown)
+
+
+def _may_pass(reason: Reason, *, only_damage: bool) -> bool:
+    """Tell whether an operation that is at work may be all that is behind a reason."""
+    return reason.kind == DAMAGE or (reason.code == INTERRUPTED and not only_damage)
+
+
+def _traces(ports: Ports, domain_id: DomainId) -> tuple[object, ...]:
+    """Read what no operation on a domain leaves as it was: one that failed is in the history."""
+    host_id = ports.hypervisor.host_id()
+    try:
+        journal = ports.journals.load(domain_id)
+    except HostFileError:
+        journal = ()
+    return (
+        journal,
+        ports.catalog.groups(host_id, domain_id),
+        ports.catalog.layers(host_id, domain_id),
+        ports.catalog.history(host_id, domain_id, limit=1),
+    )
+
+
+def _busy(ports: Ports, domain: Domain, group: str | None) -> BusyError:
+    holder = ports.locks.holder(domain.id)
+    words = str(holder) if holder is not None else "operations come and go on it"
+    names = (domain.name,) if group is None else (domain.name, group)
+    message = f"domain '{domain.name}' is busy: {words}"
+    return BusyError(message, hint=f"vmsnap group check {operands(*names)}")
 
 
 def check_group(ports: Ports, domain: Domain, group: Group) -> GroupCheck:
@@ -173,4 +233,4 @@ def _state_of_domain(domain: Domain) -> Iterator[Reason]:
         yield Reason("managed_save", STATE, message)
     if domain.definition.is_fenced:
         message = "an interrupted operation waits for 'vmsnap recover'"
-        yield Reason("interrupted", STATE, message)
+        yield Reason(INTERRUPTED, STATE, message)
