@@ -58,7 +58,9 @@ def test_another_host_s_pending_operation_on_the_domain_refuses(catalog, samples
     with pytest.raises(OtherHostError, match=f"host '{OTHER_HOST}' has 'snapshot create' of 2026-"):
         catalog.reserve(samples.operation(), (), {})
     catalog.reserve(samples.operation(domain_id=OTHER_DOMAIN), (), {})
+    assert catalog.claimant(theirs.domain_id) == OTHER_HOST
     catalog.finish(theirs.id)
+    assert catalog.claimant(theirs.domain_id) is None
     catalog.reserve(samples.operation(), (), {})
 
 

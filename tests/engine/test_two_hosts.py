@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from contracts.hypervisor_beds import chain_of
+from engine.patient import codes, kill, mended, only
 from fakes.dying import KilledError, die
 from fakes.hypervisor import FakeHypervisor
 
@@ -20,6 +21,7 @@ from vmsnap.engine.backup import (
 from vmsnap.engine.check import check_groups
 from vmsnap.engine.clone import clone_backup
 from vmsnap.engine.diff import diff_group
+from vmsnap.engine.findings.finding import Cure, Severity
 from vmsnap.engine.history import list_history
 from vmsnap.engine.listing import list_groups, list_snapshots, show_group
 from vmsnap.engine.purge import purge_domain
@@ -35,6 +37,7 @@ from vmsnap.engine.requests import (
 from vmsnap.engine.restore import restore_backup
 from vmsnap.engine.ungroup import ungroup
 from vmsnap.errors import (
+    DatabaseError,
     DomainNotFoundError,
     OtherHostError,
     ResourceNotFoundError,
@@ -253,9 +256,10 @@ def test_nothing_is_changed_here_while_the_other_host_has_something_pending(worl
             caught.value.message,
         ), verb
         assert "run on that host: vmsnap recover" in caught.value.hint
+        assert caught.value.hint.endswith(f"run here: vmsnap doctor {world.uuid}")
         assert state_of(world, killed) == before, verb
     assert recover_all(world.ports, dry_run=False) == ()
-    assert doctor.examine(world.ports) == ()
+    assert codes(world) == ["pending_on_other_host"]
     assert check_groups(world.ports, world.name, "mine")[0].is_available
     assert list_groups(world.ports, world.name, all_hosts=True).groups
     assert state_of(world, killed) == before
@@ -300,13 +304,77 @@ def test_recover_finishes_no_delete_of_the_other_host(world, other):
 def test_doctor_neither_names_nor_mends_what_is_the_other_hosts(world, other):
     """H61: though its files are not to be found here."""
     other.create("theirs")
-    other.ports.catalog.reserve(pending_of(other), (), {})
     before = state_of(world, other)
-    found = doctor.examine(world.ports)
-    assert [item.kind.code for item in found] == []
-    doctor.mend(world.ports, found)
-    assert state_of(world, other) == before
+    assert doctor.examine(world.ports) == ()
+    other.ports.catalog.reserve(pending_of(other), (), {})
+    world.hypervisor.undefine(world.uuid)
+    assert doctor.examine(world.ports) == (), "nothing is kept from being done here"
+    assert state_of(other) == before[1:]
     assert other.ports.catalog.pending(OTHER_HOST) != ()
+
+
+ENDS = {
+    "create before its commit": ("snapshot create", False, lambda seen: seen.create("new")),
+    "create behind its commit": ("snapshot create", True, lambda seen: seen.create("new")),
+    "revert before its commit": ("group revert", False, lambda seen: seen.revert("theirs")),
+    "revert behind its commit": ("group revert", True, lambda seen: seen.revert("theirs")),
+    "delete behind its commit": ("group delete", True, lambda seen: seen.delete("theirs")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_pending_on_other_host_is_struck_off_and_settled_there_if_it_comes_back(world, other, end):
+    """H61: that host finds its operation aborted or committed, and settles its own disks."""
+    verb, is_committed, call = ENDS[end]
+    other.create("theirs")
+    other.fill(2)
+    before = state_of(other)
+    kill(other, "catalog", "commit", call, is_after=is_committed)
+    left = (other.machine(), other.files(), other.journals(), other.definition())
+
+    found = only(world, "pending_on_other_host")
+    assert (found.kind.severity, found.kind.cure) == (Severity.WARNING, Cure.ASKS)
+    assert found.message.startswith(f"host '{OTHER_HOST}' has '{verb}' pending since 2026-11-22 ")
+    assert found.command == f"vmsnap doctor --fix {world.name}"
+    mended(world, found)
+    assert codes(world) == []
+    assert (other.machine(), other.files(), other.journals(), other.definition()) == left
+    mine = world.create("mine").group.group
+
+    (result,) = recover_all(other.ports, dry_run=False)
+    assert result.outcome == ("finished" if is_committed else "undone")
+    assert codes(other) == []
+    (now,) = state_of(other)
+    if not is_committed:
+        theirs = tuple(item for item in now[2][0] if item.id != mine.id)
+        assert (now[0], now[1], now[3], theirs) == (*before[0][:2], before[0][3], before[0][2][0])
+    checks = check_groups(other.ports, other.name, None)
+    assert all(check.is_available for check in checks)
+    other.create("later")
+    assert check_groups(world.ports, world.name, "mine")[0].is_available
+
+
+def test_an_operation_that_is_struck_off_while_it_works_is_taken_back_there(world, other):
+    """H61: an answer that was wrong costs that operation, and nothing else."""
+    before = state_of(other)
+    other.hypervisor.on(
+        "switch_disks",
+        lambda: mended(world, only(world, "pending_on_other_host")),
+        when="after",
+    )
+    with pytest.raises(DatabaseError):
+        other.create("theirs")
+    assert state_of(other) == before
+    assert codes(other) == codes(world) == []
+
+
+def test_doctor_mends_nothing_else_while_the_other_host_has_something_pending(world, killed):
+    """H61: but with it, if that is struck off too."""
+    world.nvram.chmod(0o644)
+    (result,) = doctor.mend(world.ports, [readable := only(world, "nvram_readable")])
+    assert isinstance(result.problem, OtherHostError)
+    mended(world, readable, only(world, "pending_on_other_host"))
+    assert codes(world) == []
 
 
 def pending_of(seen):

@@ -63,6 +63,7 @@ def question(item: "Finding") -> str:
         "host_file_left": f"remove '{item.subject}' for ever?",
         "fence_without_journal": f"lift the fence of domain '{item.domain_name}'?",
         "pending_without_journal": "strike the operation off, with what it reserved?",
+        "pending_on_other_host": "is that host gone for good, and its operation to be struck off?",
         "guest_perhaps_suspended": f"let the guest of domain '{item.domain_name}' go on?",
     }
     return what.get(item.kind.code, f"mend this: {item.message}?")

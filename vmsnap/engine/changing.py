@@ -23,18 +23,24 @@ WAIT_SLICE = 1.0
 
 @contextmanager
 def changing(
-    ports: Ports, domain_id: DomainId, verb: str, *, subject: str | Sequence[str] = ""
+    ports: Ports,
+    domain_id: DomainId,
+    verb: str,
+    *,
+    subject: str | Sequence[str] = "",
+    may_be_claimed: bool = False,
 ) -> Iterator[Operation]:
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
     How it ends is recorded in the history. `subject` is what it is about: names or UUIDs of groups
     or backups as they were typed. Raises BusyError if the lock is not to be had, OtherHostError if
-    another host is at work on a domain of that UUID, and what recovery raises if that cannot be
-    done.
+    another host is at work on a domain of that UUID (unless it `may_be_claimed`: the caller asks
+    then), and what recovery raises if that cannot be done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
-        ports.catalog.require_unclaimed(ports.hypervisor.host_id(), domain_id)
+        if not may_be_claimed:
+            ports.catalog.require_unclaimed(ports.hypervisor.host_id(), domain_id)
         operation = Operation(
             id=OperationId(ports.clock.new_id()),
             verb=verb,

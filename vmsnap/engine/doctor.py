@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vmsnap.engine.changing import changing
 from vmsnap.engine.find import find_known_domain
+from vmsnap.engine.findings import interruptions
 from vmsnap.engine.findings.all import OF_DOMAINS, OF_HOST, WITHOUT_DATABASE, OfDomain
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Severity
 from vmsnap.engine.findings.scene import Scene, read_scene
@@ -63,7 +64,8 @@ def mend(ports: Ports, findings: Sequence[Finding]) -> tuple[Mended, ...]:
     """Mend findings, each looked for again first: those of a domain under its lock.
 
     What was interrupted on the domain is recovered before. One that cannot be mended does not keep
-    the others from it, but those of a domain that is busy or cannot be recovered are left.
+    the others from it, but those of a domain that is busy or cannot be recovered are left; so are
+    those of one on which another host has an operation pending, unless that is struck off too.
     """
     results: list[Mended] = []
     for domain_id in dict.fromkeys(finding.domain_id for finding in findings):
@@ -72,7 +74,8 @@ def mend(ports: Ports, findings: Sequence[Finding]) -> tuple[Mended, ...]:
             results += _mend_each(ports, chosen, tuple(_of_host(ports)))
             continue
         try:
-            with changing(ports, domain_id, VERB):
+            with changing(ports, domain_id, VERB, may_be_claimed=True):
+                chosen.sort(key=lambda item: item.kind is not interruptions.PENDING_ELSEWHERE)
                 now = _of_domain(ports, domain_id, is_held=True)
                 results += _mend_each(ports, chosen, now)
         except VmsnapError as error:
@@ -100,6 +103,8 @@ def _mend_one(ports: Ports, finding: Finding) -> None:
     if finding.mend is None:
         message = f"{finding.message}: nothing here mends it"
         raise StateError(message, hint=finding.command)
+    if finding.domain_id is not None and finding.kind is not interruptions.PENDING_ELSEWHERE:
+        ports.catalog.require_unclaimed(ports.hypervisor.host_id(), finding.domain_id)
     ports.reporter.step(f"mending: {finding.message}")
     finding.mend(ports)
 
@@ -160,9 +165,14 @@ def _is_still(ports: Ports, scene: Scene) -> bool:
         now = read_scene(ports, scene.id)
     except VmsnapError:
         return True
-    return (now.has_journal, now.pending, now.groups, now.resources, now.layers, now.record) == (
+    return _traces(now) == _traces(scene)
+
+
+def _traces(scene: Scene) -> tuple[object, ...]:
+    return (
         scene.has_journal,
         scene.pending,
+        scene.pending_elsewhere,
         scene.groups,
         scene.resources,
         scene.layers,

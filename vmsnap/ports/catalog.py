@@ -87,6 +87,9 @@ class Catalog(Protocol):
         Says so early; what is sure only `reserve` knows.
         """
 
+    def claimant(self, domain_id: DomainId) -> HostId | None:
+        """Return the host that has an operation pending on a domain UUID; None if there is none."""
+
     def discard(self, operation_id: OperationId) -> None:
         """Remove what `reserve` inserted and is not READY, unused contents, and the registration.
 

@@ -139,6 +139,10 @@ class SqlCatalog:
             lambda connection: reservations.require_unclaimed(connection, host_id, domain_id)
         )
 
+    def claimant(self, domain_id: DomainId) -> HostId | None:
+        """Return the host that has an operation pending on a domain UUID."""
+        return self._database.read(lambda connection: reservations.claimant(connection, domain_id))
+
     def discard(self, operation_id: OperationId) -> None:
         """Remove what `reserve` inserted and is not READY, unused contents, the registration."""
         self._database.write(lambda connection: reservations.discard(connection, operation_id))

@@ -81,6 +81,11 @@ class EmptyCatalog:
         """Do nothing: nobody has an operation pending."""
         del host_id, domain_id
 
+    def claimant(self, domain_id: DomainId) -> HostId | None:
+        """Return None."""
+        del domain_id
+        return None
+
     def discard(self, operation_id: OperationId) -> None:
         """Raise DatabaseError: the rows may be in a database that was moved away."""
         del operation_id

@@ -106,9 +106,15 @@ def take_names(connection: Connection, ready: Iterable[ResourceId]) -> None:
 
 def require_unclaimed(connection: Connection, host_id: HostId, domain_id: DomainId) -> None:
     """Raise OtherHostError if another host has an operation pending on the domain."""
-    holder = connection.scalar(select(claim.c.host_uuid).where(claim.c.domain_uuid == domain_id))
+    holder = claimant(connection, domain_id)
     if holder is not None and holder != host_id:
-        raise _other_host(connection, HostId(holder), domain_id)
+        raise _other_host(connection, holder, domain_id)
+
+
+def claimant(connection: Connection, domain_id: DomainId) -> HostId | None:
+    """Return the host that has an operation pending on a domain; None if there is none."""
+    holder = connection.scalar(select(claim.c.host_uuid).where(claim.c.domain_uuid == domain_id))
+    return None if holder is None else HostId(holder)
 
 
 def _claim_domain(connection: Connection, operation: Operation) -> None:
@@ -130,7 +136,7 @@ def _other_host(connection: Connection, host_id: HostId, domain_id: DomainId) ->
     return OtherHostError(
         f"host '{host_id}' has {what} pending on domain '{name}', which has the same UUID there",
         hint="wait until it has ended there; if nothing runs there, run on that host:"
-        " vmsnap recover",
+        f" vmsnap recover; if that host is gone for good, run here: vmsnap doctor {domain_id}",
     )
 
 

@@ -12,6 +12,7 @@ from vmsnap.engine.findings.interruptions import (
     find_fence,
     find_journal,
     find_pending,
+    find_pending_elsewhere,
     find_standing_guest,
 )
 from vmsnap.engine.findings.layers import (
@@ -39,6 +40,7 @@ OF_DOMAINS: tuple[OfDomain, ...] = (
     find_journal,
     find_fence,
     find_pending,
+    find_pending_elsewhere,
     find_standing_guest,
     find_broken_disks,
     find_broken_layers,

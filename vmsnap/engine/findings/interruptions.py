@@ -52,6 +52,13 @@ PENDING_LEFT = Kind(
     "the database counts an operation as under way that no journal on this host tells of; what it"
     " reserved keeps a name and contents",
 )
+PENDING_ELSEWHERE = Kind(
+    "pending_on_other_host",
+    Severity.WARNING,
+    Cure.ASKS,
+    "nothing changes the domain here meanwhile; if that host is alive its operation must be settled"
+    " there: vmsnap recover; strike it off only if that host is gone for good",
+)
 GUEST_SUSPENDED = Kind(
     "guest_suspended",
     Severity.DANGER,
@@ -124,6 +131,19 @@ def find_pending(scene: Scene) -> Iterator[Finding]:
         yield scene.find(PENDING_LEFT, operation.id, message, _fix(scene), _ending(operation))
 
 
+def find_pending_elsewhere(scene: Scene) -> Iterator[Finding]:
+    """Find operations of another host on a domain that has the same UUID here."""
+    if scene.domain is None:
+        return
+    for operation in scene.pending_elsewhere:
+        message = (
+            f"host '{operation.host_id}' has '{operation.verb}' pending since"
+            f" {local_time(operation.started_at)} on domain '{operation.domain_name}', which has"
+            " the same UUID there"
+        )
+        yield scene.find(PENDING_ELSEWHERE, operation.id, message, _fix(scene), _ending(operation))
+
+
 def find_standing_guest(scene: Scene) -> Iterator[Finding]:
     """Find a guest that stands still, and say who is to blame."""
     if scene.domain is None or scene.domain.state is not DomainState.PAUSED:
@@ -189,7 +209,8 @@ def _ending(operation: Operation) -> Mend:
         # After that nobody can commit it any more.
         if ports.catalog.was_committed(operation.id):
             ports.catalog.finish(operation.id)
-            refresh(ports, operation.domain_id)
+            if operation.host_id == ports.hypervisor.host_id():
+                refresh(ports, operation.domain_id)
         else:
             ports.catalog.discard(operation.id)
 

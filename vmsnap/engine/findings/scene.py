@@ -46,6 +46,7 @@ class Scene:
     resources: tuple[Resource, ...]
     layers: Mapping[LayerId, Layer]
     pending: tuple[Operation, ...]
+    pending_elsewhere: tuple[Operation, ...]
     has_journal: bool
     interrupted: Interrupted | None
     journal_problem: HostFileError | None
@@ -139,6 +140,7 @@ def read_scene(ports: Ports, domain_id: DomainId) -> Scene:
         pending=tuple(
             item for item in ports.catalog.pending(host_id) if item.domain_id == domain_id
         ),
+        pending_elsewhere=_pending_elsewhere(ports, host_id, domain_id),
         has_journal=has_journal,
         interrupted=interrupted,
         journal_problem=problem,
@@ -149,6 +151,15 @@ def disk_layers(scene: Scene) -> Iterator[tuple[Layer, Layer | None]]:
     """Yield each recorded layer with its recorded parent."""
     for layer in scene.layers.values():
         yield layer, scene.layers.get(layer.parent_id) if layer.parent_id else None
+
+
+def _pending_elsewhere(ports: Ports, host_id: HostId, domain_id: DomainId) -> tuple[Operation, ...]:
+    """Return what keeps this host from changing a domain; drafts alone do not."""
+    other = ports.catalog.claimant(domain_id)
+    if other is None or other == host_id:
+        return ()
+    operations = ports.catalog.pending(other)
+    return tuple(item for item in operations if item.domain_id == domain_id and item.verb)
 
 
 def _journal(ports: Ports, domain_id: DomainId) -> tuple[Interrupted | None, HostFileError | None]:
