@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 COMMIT = b"\x03COMMIT"
+ROLLBACK = b"\x03ROLLBACK"
+WRITING = (b"\x03INSERT", b"\x03UPDATE", b"\x03DELETE")
 HEADER_BYTES = 4
 PIECE_BYTES = 65536
 
@@ -16,6 +18,7 @@ class CuttingProxy:
     """Passes everything on, but for the one COMMIT that `cut` names.
 
     Cut "before", the server never sees it; cut "after", it is done and its answer is lost.
+    `commits` tells of each COMMIT since then whether it ended a transaction that wrote.
     """
 
     def __init__(self, path: Path, server: Path) -> None:
@@ -27,6 +30,7 @@ class CuttingProxy:
         self._left = 0
         self._when = ""
         self.has_cut = False
+        self.commits: list[bool] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -41,9 +45,13 @@ class CuttingProxy:
         self._listener.close()
 
     def cut(self, number: int, when: str) -> None:
-        """Cut the connection of the `number`-th COMMIT from now on, "before" or "after" it."""
+        """Cut the connection of the `number`-th COMMIT from now on, "before" or "after" it.
+
+        With 0 none is cut, only looked at.
+        """
         with self._lock:
             self._left, self._when, self.has_cut = number, when, False
+            self.commits = []
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -57,19 +65,26 @@ class CuttingProxy:
                 server.connect(str(self._server))
                 answers = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
                 answers.start()
+                wrote = False
                 # A client asks one thing at a time and waits for the answer.
                 while data := client.recv(PIECE_BYTES):
-                    if data[HEADER_BYTES:].upper() == COMMIT and self._is_the_one():
+                    asked = data[HEADER_BYTES:].upper()
+                    if asked == COMMIT and self._is_the_one(wrote=wrote):
                         if self._when == "after":
                             self._commit_unheard(server, client, data)
                         break
+                    if asked.startswith(WRITING):
+                        wrote = True
+                    elif asked in {COMMIT, ROLLBACK}:
+                        wrote = False
                     server.sendall(data)
             for one in (client, server):
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
-    def _is_the_one(self) -> bool:
+    def _is_the_one(self, *, wrote: bool) -> bool:
         with self._lock:
+            self.commits.append(wrote)
             self._left -= 1
             if self._left == 0:
                 self.has_cut = True
