@@ -70,7 +70,7 @@ def around_libvirt(calls: tuple[str, ...]) -> list[int]:
 def test_a_libvirtd_that_is_killed_and_restarted_leaves_nothing_in_doubt(trials, run, verb):
     """H24: the next call finds the new one, or all is taken back."""
     trial = trials(verb)
-    for at in around_libvirt(trial.calls)[::2]:
+    for at in around_libvirt(trial.calls)[::3]:
         where = f"libvirtd restarted behind {at}: {trial.calls[at - 1]}"
         with held(run, *trial.words, at=at):
             kill_libvirtd()
@@ -84,7 +84,7 @@ def test_a_libvirtd_that_is_killed_and_restarted_leaves_nothing_in_doubt(trials,
 def test_a_libvirtd_that_does_not_come_back_is_waited_for_by_recover(trials, run, verb):
     """H4, H24, H55: soon given up, with the journal left, and settled when it answers again."""
     trial = trials(verb)
-    for at in around_libvirt(trial.calls)[1::2]:
+    for at in around_libvirt(trial.calls)[1::3]:
         where = f"libvirtd killed behind {at}: {trial.calls[at - 1]}"
         began = time.monotonic()
         with held(run, *trial.words, at=at):
@@ -117,7 +117,7 @@ def test_a_qemu_that_is_killed_in_a_live_verb_leaves_a_whole_machine(trials, run
     running(trial)
     calls = run(*trial.words, status=0).calls
     statuses = []
-    for at in sorted({*range(1, len(calls), 6), *around_libvirt(calls)}):
+    for at in sorted({*range(1, len(calls), 12), *around_libvirt(calls)[::2]}):
         where = f"QEMU killed behind {at}: {calls[at - 1]}"
         running(trial)
         with held(run, *trial.words, at=at):
@@ -138,7 +138,7 @@ def test_a_libvirtd_that_is_restarted_in_a_live_verb_leaves_a_machine_that_runs(
     trial = trials(verb)
     running(trial)
     calls = run(*trial.words, status=0).calls
-    for at in around_libvirt(calls):
+    for at in around_libvirt(calls)[1::2]:
         where = f"libvirtd restarted behind {at}: {calls[at - 1]}"
         running(trial)
         with held(run, *trial.words, at=at):

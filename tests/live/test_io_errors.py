@@ -91,24 +91,22 @@ def sweep(
 @pytest.mark.parametrize("call", ["write", "sync"])
 def test_a_journal_that_cannot_be_written_any_more_leaves_nothing_in_doubt(trials, run, verb, call):
     """H5, H31, H36: before the commit all is undone; behind it recover is named, and finishes."""
-    found = sweep(trials(verb), run, (call, JOURNAL, errno.EIO), once=False)
+    found = sweep(trials(verb), run, (call, JOURNAL, errno.EIO), once=False, stride=2)
     assert {"undone", "left"} <= set(found)
 
 
 @pytest.mark.parametrize("verb", ["create", "delete"])
 def test_a_journal_that_fails_once_leaves_nothing_to_be_recovered(trials, run, verb):
     """H5: what can be undone or finished at once, is."""
-    assert set(sweep(trials(verb), run, ("sync", JOURNAL, errno.EIO), once=True)) == {
-        "undone",
-        "done",
-    }
+    found = sweep(trials(verb), run, ("sync", JOURNAL, errno.EIO), once=True, stride=2)
+    assert set(found) == {"undone", "done"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC], ids=["broken", "full"])
 def test_a_database_that_cannot_be_written_any_more_loses_nothing(trials, run, verb, number):
     """H3, H31, H52, H57: every write of SQLite may be the one from which on nothing is kept."""
-    found = sweep(trials(verb), run, ("write", DATABASE, number), once=False, stride=13)
+    found = sweep(trials(verb), run, ("write", DATABASE, number), once=False, stride=29)
     assert {"refused", "done"} <= set(found)
 
 
@@ -116,7 +114,8 @@ def test_a_database_that_cannot_be_written_any_more_loses_nothing(trials, run, v
 @pytest.mark.parametrize("once", [True, False], ids=["once", "always"])
 def test_a_database_that_cannot_be_synced_loses_nothing(trials, run, verb, once):
     """H57: whether a commit whose sync failed took place is decided by the key, not by a look."""
-    assert set(sweep(trials(verb), run, ("sync", DATABASE, errno.EIO), once=once)) > {"done"}
+    found = sweep(trials(verb), run, ("sync", DATABASE, errno.EIO), once=once, stride=3)
+    assert set(found) > {"done"}
 
 
 @pytest.mark.parametrize("call", ["open", "read"])
@@ -126,7 +125,7 @@ def test_a_host_file_that_cannot_be_read_is_not_taken_for_a_missing_one(
     trials, run, verb, path, call
 ):
     """H15, H37: nothing is kept, so nothing is made and nothing replaced."""
-    found = sweep(trials(verb), run, (call, path, errno.EIO), once=False, stride=5)
+    found = sweep(trials(verb), run, (call, path, errno.EIO), once=False, stride=9)
     assert set(found) <= {"undone", "left", "done"}
     assert "undone" in found
 
