@@ -1,9 +1,14 @@
 """The verb doctor on the command line: its table, its JSON, its questions and its statuses."""
 
 import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from vmsnap.model import HostId, Operation, OperationId
+from vmsnap.store.opening import open_catalog
 
 NAME = "vmsnap-test-web"
 KEYS = {
@@ -199,3 +204,29 @@ def test_the_log_has_what_was_mended(vmsnap, host, tpm, log_file):
     text = log_file.read_text()
     assert "start: doctor" in text
     assert "mending: tpm:" in text
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n", 3), ("y", 0)])
+def test_what_another_host_has_pending_is_asked_about(
+    vmsnap, host, tmp_path, terminal, answer, status
+):
+    """H61: with a warning that it is for a host that is gone for good."""
+    vmsnap("snapshot", "create", NAME)
+    (uuid,) = host.machines
+    (path,) = tmp_path.rglob("vmsnap.db")
+    pending = Operation(
+        id=OperationId("dddddddd-0000-4000-8000-000000000004"),
+        verb="group revert",
+        host_id=HostId("99999999-2222-4333-8444-555555555555"),
+        domain_id=uuid,
+        domain_name=NAME,
+        started_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    with closing(open_catalog(f"sqlite:///{path}", create=False)) as catalog:
+        catalog.reserve(pending, (), {})
+    hint = vmsnap("snapshot", "delete", NAME, "x", "--yes", "--json", status=14).document["errors"]
+    assert hint[0]["hint"].endswith(f"vmsnap doctor {uuid}")
+    with terminal("stdin", "stderr", typed=f"{answer}\n") as it:
+        vmsnap("doctor", "--fix", NAME, status=status)
+    assert "only if that host is gone for good" in " ".join(it.shown.split())
+    assert "is that host gone for good, and its operation to be struck off?" in it.shown
