@@ -135,3 +135,23 @@ def test_an_operation_that_was_killed_on_one_host_keeps_the_other_from_changing_
     assert settled["outcome"] == "undone"
     here("group", "revert", web.name, "mine")
     assert there("recover")["data"]["operations"] == []
+
+
+def test_what_a_host_that_seemed_gone_had_pending_is_settled_there_when_it_comes_back(
+    here: Vmsnap, there: SecondHost, web: Machine
+):
+    """H61: struck off here after a question; not without one."""
+    here("snapshot", "create", web.name, "--name", "mine")
+    there("snapshot", "create", web.name, "--name", "theirs")
+    there.kill("LibvirtHypervisor.define", "group", "revert", web.name, "theirs")
+    (finding,) = here("doctor", web.name, "--fix", status=3).data["findings"]
+    assert (finding["code"], finding["fix"]) == ("pending_on_other_host", "asks")
+    here("group", "revert", web.name, "mine", status=14)
+    assert here("doctor", web.name, "--fix", "--yes").data["findings"] == []
+    here("group", "revert", web.name, "mine")
+
+    (settled,) = there("recover")["data"]["operations"]
+    assert settled["outcome"] == "undone"
+    assert there("doctor", web.name)["data"]["findings"] == []
+    there("group", "revert", web.name, "theirs")
+    here("undo", web.name)
