@@ -1,5 +1,7 @@
 """The changing verbs of groups: what their options ask of the engine, and how they end."""
 
+from dataclasses import replace
+
 import pytest
 
 from vmsnap.cli.options import bytes_per_second, rate
@@ -7,7 +9,7 @@ from vmsnap.engine import delete, revert
 from vmsnap.engine.requests import Power, RevertRequest
 from vmsnap.engine.results import DeleteResult, MergeResult
 from vmsnap.errors import NotAvailableError
-from vmsnap.model import HostFileType
+from vmsnap.model import HostFileType, LeftOutDisk
 
 NAME = "vmsnap-test-web"
 
@@ -26,6 +28,24 @@ def test_revert_brings_the_host_files_back_and_undo_takes_it_back(vmsnap, group,
     assert nvram.read_bytes() == b"boot order" * 100
     assert vmsnap("undo", NAME).out.startswith(f"brought back domain '{NAME}'")
     assert nvram.read_bytes() == b"friday" * 100
+
+
+def test_a_disk_that_could_not_be_kept_is_named_and_no_undo_is_advised(vmsnap, group, monkeypatch):
+    real = revert.revert_group
+
+    def lacking(*args):
+        lost = LeftOutDisk("vda", "image '/v/a' does not exist")
+        return replace(real(*args), not_kept=(lost,), can_undo=False)
+
+    monkeypatch.setattr(revert, "revert_group", lacking)
+    run = vmsnap("group", "revert", NAME, "monday")
+    assert "  disk vda could not be kept: image '/v/a' does not exist\n" in run.out
+    assert "kept the rest of the state before it as group 'safety-" in run.out
+    assert run.err == ""
+    told = vmsnap("group", "revert", NAME, "monday", "--dry-run")
+    assert "disk vda cannot be kept" in told.out
+    data = vmsnap("group", "revert", NAME, "monday", "--json").data
+    assert data["not_kept"] == [{"target": "vda", "reason": "image '/v/a' does not exist"}]
 
 
 def test_every_option_of_revert_reaches_the_engine(vmsnap, host, monkeypatch):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from vmsnap.errors import NotAvailableError
+from vmsnap.errors import NotAvailableError, UndoRefusedError
 
 EXCLUDED = ("vdb",)
 CDROM = "<disk type='file' device='cdrom'><target dev='sdb' bus='sata'/><readonly/></disk>"
@@ -184,6 +184,75 @@ def test_a_machine_whose_active_layer_is_gone_can_be_reverted(world):
     world.active("vdb").unlink()
     world.revert("monday")
     assert world.machine() == monday
+
+
+@pytest.fixture
+def not_kept(world):
+    """What a revert from a missing layer of vdb answers, and what the machine was before that."""
+    world.create("monday")
+    world.fill(2)
+    present = world.machine()
+    world.active("vdb").unlink()
+    result = world.revert("monday")
+    world.fill(3)
+    return result, present
+
+
+def test_a_disk_whose_image_is_gone_is_said_not_to_be_kept(world, not_kept):
+    """H37: a safety group that lacks a disk says so, and is no way back for it."""
+    result, _present = not_kept
+    (lost,) = result.not_kept
+    assert lost.target == "vdb"
+    assert "does not exist" in lost.reason
+    assert result.can_undo is False
+    (safety,) = [group for group in world.rows()[0] if group.id == result.safety.id]
+    assert lost in safety.left_out
+    assert [item.target for item in safety.snapshots] == ["vda"]
+
+
+def test_the_row_of_a_layer_without_a_file_goes_with_the_revert(world, not_kept):
+    assert all(layer.path.exists() for layer in world.rows()[2])
+
+
+def test_an_undo_that_would_not_bring_a_disk_back_is_refused(world, not_kept):
+    before = world.everything()
+    with pytest.raises(UndoRefusedError, match="could not be kept in 'safety-") as caught:
+        world.undo()
+    assert "--force" in caught.value.hint
+    assert world.everything() == before
+
+
+def test_a_forced_undo_leaves_the_disk_that_was_not_kept_as_it_is(world, not_kept):
+    _result, present = not_kept
+    now = world.machine()
+    result = world.undo(force=True)
+    assert world.machine() == {**present, "vdb": now["vdb"]}
+    assert not any("detached" in text for text in result.changes)
+    assert any("vdb: stays as it is" in text for text in result.notes)
+    assert result.not_kept == ()
+    world.undo()
+    assert world.machine() == now
+
+
+def test_an_undo_onto_a_missing_image_says_that_it_could_not_be_kept(world):
+    world.create("monday")
+    world.fill(2)
+    present = world.machine()
+    world.revert("monday")
+    world.active("vdb").unlink()
+    result = world.undo()
+    assert [item.target for item in result.not_kept] == ["vdb"]
+    assert world.machine() == present
+
+
+def test_without_a_safety_group_nothing_is_said_to_be_missing_from_it(world):
+    world.create("monday")
+    monday = world.machine()
+    world.active("vdb").unlink()
+    result = world.revert("monday", with_safety=False)
+    assert (result.safety, result.not_kept) == (None, ())
+    assert world.machine() == monday
+    assert all(layer.path.exists() for layer in world.rows()[2])
 
 
 def test_the_original_files_come_back_once_all_groups_are_gone(world):

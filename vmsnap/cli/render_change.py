@@ -8,7 +8,7 @@ from vmsnap.cli.text import NOTHING, joined, local_time
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import DeleteResult, MergeResult, RecoverResult
-    from vmsnap.model import Resource
+    from vmsnap.model import LeftOutDisk, Resource
 
 _RECOVERED = (
     Column("DOMAIN", "bold"),
@@ -26,13 +26,18 @@ def change(
     *,
     is_done: bool,
     safety: "Resource | None" = None,
+    not_kept: "Sequence[LeftOutDisk]" = (),
     notes: Iterable[str] = (),
 ) -> tuple[Block, ...]:
-    """Say what was done (`done`) or would be (`would`), its changes, and what was kept."""
-    kept = f"kept the state before it as {safety.kind.value} '{safety.name}'" if safety else ""
+    """Say what was done (`done`) or would be (`would`), its changes, and what was kept, or not."""
+    what = "the rest of the state" if not_kept else "the state"
+    kept = f"kept {what} before it as {safety.kind.value} '{safety.name}'" if safety else ""
+    cannot = "could not" if is_done else "cannot"
+    lost = (f"disk {item.target} {cannot} be kept: {item.reason}" for item in not_kept)
     return (
         Line(done, "bold green") if is_done else Line(would, "bold"),
         *(Line(f"  {text}") for text in changes),
+        *(Line(f"  {text}", "yellow") for text in lost),
         *([Line(f"  {kept}")] if kept and is_done else []),
         *(Line(f"note: {note}", "yellow") for note in notes),
     )

@@ -22,7 +22,10 @@ def undo(
     domain: Domain,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Undo although groups were made since.")
+        bool,
+        typer.Option(
+            "--force", help="Undo although groups were made since, or a disk was not kept."
+        ),
     ] = False,
     shutdown: Shutdown = False,
     shutdown_timeout: ShutdownTimeout = 120,

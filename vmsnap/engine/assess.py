@@ -29,6 +29,11 @@ class AssessedDisk:
     chain: tuple[ImageInfo, ...]
     verdict: PartVerdict
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is only its image, missing or broken, that keeps the disk from being taken."""
+        return not self.chain and verdict_by_definition(self.disk).is_taken
+
 
 def assess_disks(images: Images, definition: Definition) -> tuple[AssessedDisk, ...]:
     """Look at every disk of a definition."""

@@ -153,7 +153,8 @@ class RevertResult:
     """What `group revert` or `undo` did or would do.
 
     `changes` are readable lines; `safety` is what was kept of the state that was left, and unless
-    `can_undo`, `undo` could take nothing back with it.
+    `can_undo`, `undo` could take nothing back with it. `not_kept` are disks that it lacks although
+    they were replaced: `undo` then brings back but the rest, and only by force.
     """
 
     domain_name: str
@@ -163,6 +164,7 @@ class RevertResult:
     is_done: bool
     notes: tuple[str, ...] = ()
     can_undo: bool = True
+    not_kept: tuple[LeftOutDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

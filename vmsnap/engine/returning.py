@@ -50,6 +50,9 @@ from vmsnap.ports import Draft, Ports
 
 SAFETY_PREFIX = "safety-"
 
+NOT_CHANGED = "not changed by the revert"
+"""Why a safety group leaves a disk out in peace; any other reason means that it was lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -70,23 +73,33 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The whole plan of a way back."""
+    """The whole plan of a way back.
+
+    `not_kept` are the disks that are replaced without being kept, though that was wanted.
+    """
 
     steps: tuple[Step, ...]
     drafts: tuple[Draft, ...]
     contents: dict[Digest, bytes]
     changes: tuple[str, ...]
+    not_kept: tuple[LeftOutDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Disks:
-    """What happens to the disks: `active` layers are to come, `frozen` ones are left and kept."""
+    """What happens to the disks: `active` layers are to come, `frozen` ones are left and kept.
+
+    `unreadable` are replaced too, but nothing of them can be kept; `dropped` layers go altogether,
+    `gone` ones have no file already.
+    """
 
     layers: dict[LayerId, Layer]
     active: tuple[Layer, ...]
     abandoned: tuple[AssessedDisk, ...]
+    unreadable: tuple[AssessedDisk, ...]
     frozen: tuple[Frozen, ...]
     dropped: tuple[Layer, ...]
+    gone: tuple[Layer, ...]
     changes: tuple[str, ...]
 
 
@@ -128,7 +141,8 @@ def plan_way(ports: Ports, operation: Operation, domain: Domain, goal: Goal) -> 
     changes = (*disks.changes, *placing.changes, *_definition_changes(ports, domain, definition))
     if goal.drop_managed_save and domain.has_managed_save:
         changes += ("managed-save image: the machine's saved RAM is thrown away",)
-    return Way(tuple(steps), drafts, contents, changes)
+    not_kept = _not_kept(disks) if goal.with_safety else ()
+    return Way(tuple(steps), drafts, contents, changes, not_kept)
 
 
 def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) -> _Disks:
@@ -149,6 +163,7 @@ def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) 
         if disk.verdict.is_taken
         and (target in targets or (not goal.keep_definition and target not in known))
     )
+    unreadable = tuple(disk for key, disk in today.items() if key in targets and disk.is_unreadable)
     frozen: tuple[Frozen, ...] = ()
     dropped: tuple[Layer, ...] = ()
     if goal.with_safety:
@@ -160,8 +175,18 @@ def _plan_disks(ports: Ports, operation: Operation, domain: Domain, goal: Goal) 
         require_no_other_users(ports, domain.id, {layer.path: layer.target for layer in dropped})
         touched = Touched(unlinked=tuple(layer.path for layer in dropped))
         refuse_ruined(ports.images, domain, touched)
+    gone = tuple(
+        layer for layer in _droppable(unreadable, layers) if not ports.images.exists(layer.path)
+    )
     changes = (*_disk_changes(goal, today, active),)
-    return _Disks(layers, active, abandoned, frozen, dropped, changes)
+    return _Disks(layers, active, abandoned, unreadable, frozen, dropped, gone, changes)
+
+
+def _not_kept(disks: _Disks) -> tuple[LeftOutDisk, ...]:
+    return tuple(
+        LeftOutDisk(disk.disk.target, disk.verdict.reason or "its image cannot be read")
+        for disk in disks.unreadable
+    )
 
 
 def _active(ports: Ports, goal: Goal, layer: Layer, snapshot: Snapshot) -> Layer:
@@ -265,9 +290,9 @@ def _safety(
         frozen=disks.frozen,
         active=disks.active,
         captured=captured,
-        left_out=tuple(
-            LeftOutDisk(target, "not changed by the revert")
-            for target in _untouched(domain, goal, disks)
+        left_out=(
+            *_not_kept(disks),
+            *(LeftOutDisk(target, NOT_CHANGED) for target in _untouched(domain, goal, disks)),
         ),
     )
     draft, contents = draft_group(ports, operation.host_id, domain, plan)
@@ -359,7 +384,7 @@ def _change(
         ready=tuple(draft.resource.id for draft in drafts),
         layers=(*(row for item in disks.frozen for row in item.rows), *disks.active),
         removed_resources=(goal.group.id,) if goal.ends_group else (),
-        removed_layers=tuple(layer.id for layer in disks.dropped),
+        removed_layers=tuple(layer.id for layer in (*disks.dropped, *disks.gone)),
         record=replace(
             base,
             name=domain.name,

@@ -113,4 +113,6 @@ def _result(
         changes=(*way.changes, *extra),
         is_done=is_done,
         notes=foreign_notes(domain),
+        can_undo=not way.not_kept,
+        not_kept=way.not_kept,
     )

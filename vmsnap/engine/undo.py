@@ -14,7 +14,7 @@ from vmsnap.engine.power import look_as_planned, power_changes, powered
 from vmsnap.engine.requests import RestoreRequest, UndoRequest
 from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult
-from vmsnap.engine.returning import Goal, can_end, plan_way
+from vmsnap.engine.returning import NOT_CHANGED, Goal, can_end, plan_way
 from vmsnap.engine.revert import require_available
 from vmsnap.errors import InUseError, NotAvailableError, UndoRefusedError
 from vmsnap.model import (
@@ -39,8 +39,8 @@ _Plan = tuple[RevertResult, tuple[Step, ...], tuple[Draft, ...], dict[Digest, by
 def undo_last(ports: Ports, domain: str, request: UndoRequest) -> RevertResult:
     """Bring back what the last revert, restore or undo of a domain kept.
 
-    What it is now is kept in turn, so an undo can be undone. Refused if nothing was kept, and if
-    groups were made since, unless `force`.
+    What it is now is kept in turn, so an undo can be undone. Refused if nothing was kept, and,
+    unless `force`, if groups were made since or a disk could not be kept, which stays as it is.
     """
     domain_id = find_domain_id(ports, domain)
     power = request.power
@@ -76,6 +76,8 @@ def _plan(ports: Ports, operation: Operation, domain: Domain, request: UndoReque
     group = next((item for item in groups if item.id == safety.id), None)
     if group is None:
         return _plan_backup(ports, operation, domain, safety)
+    if not request.force:
+        _require_all_kept(domain, group)
     return _plan_group(ports, operation, domain, (group, groups))
 
 
@@ -95,6 +97,20 @@ def _require_no_later(
             f" undo would leave ({local_time(safety.created_at)})"
         )
         raise UndoRefusedError(message, hint="--force undoes all the same; the group stays")
+
+
+def _require_all_kept(domain: Domain, safety: Group) -> None:
+    """Refuse if the revert replaced a disk of which nothing could be kept: it would not go back."""
+    lacking = [item for item in safety.left_out if item.reason != NOT_CHANGED]
+    if lacking:
+        first = lacking[0]
+        more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        message = (
+            f"disk {first.target} of domain '{domain.name}' could not be kept in '{safety.name}':"
+            f" {first.reason}{more}"
+        )
+        hint = "--force undoes the rest; what could not be kept stays as it is now"
+        raise UndoRefusedError(message, hint=hint)
 
 
 def _plan_backup(ports: Ports, operation: Operation, domain: Domain, safety: Resource) -> _Plan:
@@ -160,6 +176,11 @@ def _plan_group(
     )
     way = plan_way(ports, operation, domain, goal)
     notes = _notes(group.resource, leave)
+    notes += tuple(
+        f"disk {item.target}: stays as it is, '{group.name}' does not hold it"
+        for item in group.left_out
+        if item.reason != NOT_CHANGED
+    )
     if goal.keep_definition:
         notes += ("today's definition was edited since; it is kept",)
     result = RevertResult(
@@ -169,6 +190,8 @@ def _plan_group(
         changes=way.changes,
         is_done=False,
         notes=notes,
+        can_undo=not way.not_kept,
+        not_kept=way.not_kept,
     )
     return result, way.steps, way.drafts, way.contents
 
