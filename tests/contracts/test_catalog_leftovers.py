@@ -11,7 +11,7 @@ def test_pending_operations_are_told_until_they_are_finished(catalog, samples):
     first, second = samples.operation(), samples.operation(verb="group delete")
     catalog.reserve(second, (), {})
     catalog.reserve(first, (), {})
-    assert catalog.pending(samples.host_id) == (first, second)
+    assert catalog.pending(samples.host_id) == catalog.pending() == (first, second)
     assert catalog.pending(OTHER_HOST) == ()
     catalog.finish(first.id)
     catalog.discard(second.id)

@@ -127,9 +127,10 @@ class Catalog(Protocol):
     def finish(self, operation_id: OperationId) -> None:
         """Remove the registration of a pending operation; without one nothing happens."""
 
-    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
-        """Return a host's operations that are registered, or whose drafts are left, oldest first.
+    def pending(self, host_id: HostId | None = None) -> tuple[Operation, ...]:
+        """Return operations that are registered, or whose drafts are left, oldest first.
 
+        Of one host, or of all.
         Of one whose drafts alone are left, the verb is not known: it is "".
         """
 

@@ -184,8 +184,8 @@ class SqlCatalog:
         """Remove the registration of a pending operation; without one nothing happens."""
         self._database.write(lambda connection: reservations.finish(connection, operation_id))
 
-    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
-        """Return a host's operations that are registered, or whose drafts are left."""
+    def pending(self, host_id: HostId | None = None) -> tuple[Operation, ...]:
+        """Return a host's or all operations that are registered, or whose drafts are left."""
         return self._database.read(
             lambda connection: reservations.pending_operations(connection, host_id)
         )

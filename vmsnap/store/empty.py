@@ -127,7 +127,7 @@ class EmptyCatalog:
         del operation_id
         raise self._missing()
 
-    def pending(self, host_id: HostId) -> tuple[Operation, ...]:
+    def pending(self, host_id: HostId | None = None) -> tuple[Operation, ...]:
         """Return nothing."""
         del host_id
         return ()

@@ -67,17 +67,20 @@ def finish(connection: Connection, operation_id: OperationId) -> None:
     remove_unused_contents(connection, _remove_registration(connection, operation_id))
 
 
-def pending_operations(connection: Connection, host_id: HostId) -> tuple[Operation, ...]:
-    """Return a host's operations that are registered, or whose drafts are left, oldest first."""
-    registered = select(pending).where(pending.c.host_uuid == host_id)
+def pending_operations(connection: Connection, host_id: HostId | None) -> tuple[Operation, ...]:
+    """Return a host's or all operations that are registered, or whose drafts are left, by age."""
+    registered = select(pending)
+    drafts = select(resource).where(resource.c.is_ready.is_(False))
+    if host_id is not None:
+        registered = registered.where(pending.c.host_uuid == host_id)
+        drafts = drafts.where(resource.c.host_uuid == host_id)
     found = [read_operation(row) for row in connection.execute(registered).mappings()]
     known = {item.id for item in found}
-    drafts = select(resource).where(resource.c.host_uuid == host_id, resource.c.is_ready.is_(False))
     for row in connection.execute(drafts).mappings():
         operation = Operation(
             id=OperationId(row["operation_uuid"]),
             verb="",
-            host_id=host_id,
+            host_id=HostId(row["host_uuid"]),
             domain_id=DomainId(row["domain_uuid"]),
             domain_name=row["domain_name"],
             started_at=row["created_at"],

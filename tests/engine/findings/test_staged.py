@@ -1,14 +1,16 @@
 """NVRAM and TPM state that was left beside the live ones."""
 
+from dataclasses import replace
+
 import pytest
-from engine.patient import codes, kill, mended
+from engine.patient import codes, kill, mended, operation
 
 from vmsnap.engine.capture import host_file_spec
 from vmsnap.engine.doctor import examine
 from vmsnap.engine.findings.finding import Cure
 from vmsnap.engine.findings.staged import _STAGED
 from vmsnap.engine.placing import staged_path
-from vmsnap.model import HostFileType
+from vmsnap.model import HostFileType, HostId
 
 
 def killed(world):
@@ -45,6 +47,16 @@ def test_nothing_is_told_while_a_journal_cannot_be_read(world):
     path = world.folder / "state" / "journal" / f"{world.uuid}.jsonl"
     path.write_text(path.read_text().replace('"done":0', "?", 1))
     assert codes(world) == ["fence_left", "journal_unreadable"]
+
+
+def test_what_another_host_stages_at_this_moment_is_not_left(world):
+    """H61: where the folder of NVRAM files is shared, its journal is there."""
+    spec = host_file_spec(world.hypervisor.domain(world.uuid).definition, HostFileType.NVRAM)
+    pending = replace(operation(world), host_id=HostId("99999999-2222-4333-8444-555555555555"))
+    staged_path(spec, pending.id).write_bytes(b"new")
+    assert len(found(world)) == 1
+    world.ports.catalog.reserve(pending, (), {})
+    assert found(world) == []
 
 
 def test_the_names_are_those_that_are_given(world):

@@ -1,12 +1,13 @@
 """Findings that belong to no single domain: overlays and contents that nothing names."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmsnap.engine.assess import left_out_by_kind
 from vmsnap.engine.disks import is_overlay_name
+from vmsnap.engine.findings.claims import Claim, claims_on
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.hints import operands
 from vmsnap.engine.paths import Mark, marks, real
@@ -27,14 +28,8 @@ ORPHAN_OVERLAY = Kind(
     "orphan_overlay",
     Severity.WARNING,
     Cure.ASKS,
-    "no row, no journal and no disk of a defined domain names it, but another database may; it"
-    " takes space, and may hold what a guest wrote",
-)
-PERHAPS_ORPHAN = Kind(
-    "perhaps_orphan_overlay",
-    Severity.NOTE,
-    Cure.BY_HAND,
-    "nothing that can be read names it; what cannot be read may stand on it",
+    "no row, no journal, no record beside it and no disk of a defined domain names it, but another"
+    " database may; it takes space, and may hold what a guest wrote",
 )
 UNREFERENCED_CONTENTS = Kind(
     "contents_unreferenced",
@@ -52,10 +47,14 @@ class _Known:
     """All files that somebody names, and which domain's they are."""
 
     owners: dict[Mark, DomainId] = field(default_factory=dict)
+    recorded: dict[Mark, DomainId] = field(default_factory=dict)
+    """Those of them that rows name, and whose rows these are."""
     texts: set[str] = field(default_factory=set)
     """Every text in a journal: paths are among them."""
     unreadable: list[str] = field(default_factory=list)
     """Disks whose chain cannot be read: they may stand on anything."""
+    strangers: dict[Path, str] = field(default_factory=dict)
+    """Folders with an overlay of vmsnap's that a disk uses and no row names, and which disk's."""
     is_ending: bool = False
     """Whether a delete is to go on, which takes up the stand-ins that are left."""
 
@@ -63,6 +62,16 @@ class _Known:
         for path in paths:
             for mark in marks(path):
                 self.owners.setdefault(mark, domain_id)
+
+    def add_used(self, domain_id: DomainId, disk: str, chain: Sequence[Path]) -> None:
+        """Add what a disk stands on, topmost first, and note its folder if that is not recorded."""
+        self.add(domain_id, chain)
+        for path in chain:
+            owners = {self.recorded[mark] for mark in marks(path) if mark in self.recorded}
+            # What a disk writes to is its own domain's; what it stands on may be another's.
+            is_known = domain_id in owners if path == chain[0] else bool(owners)
+            if is_overlay_name(path.name) and not is_known:
+                self.strangers.setdefault(real(path).parent, disk)
 
     def covers(self, path: Path) -> bool:
         """Tell whether somebody names a file, or will take it up."""
@@ -100,8 +109,9 @@ def find_orphans(ports: Ports) -> Iterator[Finding]:
     names = {record.id: record.name for record in records.values()}
     names |= {item.id: item.name for item in definitions}
     orphans = [path for path in candidates if not known.covers(path) and ports.images.exists(path)]
+    claims = claims_on(ports, orphans, known.strangers)
     for path in orphans:
-        yield _orphan(ports, path, known, names)
+        yield _orphan(ports, path, known, names, claims.get(path))
 
 
 def find_unreferenced_contents(ports: Ports) -> Iterator[Finding]:
@@ -166,6 +176,7 @@ def _add_layers(ports: Ports, known: _Known) -> None:
     host_id = ports.hypervisor.host_id()
     for record in ports.catalog.records(host_id):
         known.add(record.id, (layer.path for layer in _layers(ports, record.id)))
+    known.recorded = dict(known.owners)
     groups = ports.catalog.groups(host_id)
     known.is_ending |= any(group.state is GroupState.DELETING for group in groups)
 
@@ -182,8 +193,8 @@ def _add_machines(ports: Ports, known: _Known) -> None:
             definitions.append(ports.definitions.parse(saved))
         for snapshot in domain.foreign_snapshots:
             known.add(domain.id, (*snapshot.kept_paths, *snapshot.made_paths))
-        for chain in domain.chains.values():
-            known.add(domain.id, chain)
+        for target, chain in domain.chains.items():
+            known.add_used(domain.id, _disk_words(target, domain.name), chain)
     for definition in definitions:
         for disk in definition.disks:
             _add_disk(ports, known, definition, disk)
@@ -192,14 +203,19 @@ def _add_machines(ports: Ports, known: _Known) -> None:
 def _add_disk(ports: Ports, known: _Known, definition: Definition, disk: DiskDefinition) -> None:
     if disk.path is None:
         return
-    known.add(definition.id, (disk.path,))
+    words = _disk_words(disk.target, definition.name)
+    known.add_used(definition.id, words, (disk.path,))
     try:
         chain = ports.images.chain(disk.path, disk.format)
     except ImageError:
         if left_out_by_kind(disk) is None:
-            known.unreadable.append(f"disk {disk.target} of domain '{definition.name}'")
+            known.unreadable.append(words)
         return
-    known.add(definition.id, (image.path for image in chain))
+    known.add_used(definition.id, words, [image.path for image in chain])
+
+
+def _disk_words(target: str, domain_name: str) -> str:
+    return f"disk {target} of domain '{domain_name}'"
 
 
 def _texts(value: JsonValue) -> Iterator[str]:
@@ -215,15 +231,17 @@ def _texts(value: JsonValue) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _orphan(ports: Ports, path: Path, known: _Known, names: dict[DomainId, str]) -> Finding:
+def _orphan(
+    ports: Ports, path: Path, known: _Known, names: dict[DomainId, str], claim: Claim | None
+) -> Finding:
     owner = _owner_of(ports, path, known)
     name = names.get(owner) if owner is not None else None
     size = ports.images.allocated_bytes(path)
+    if claim is None and known.unreadable:
+        claim = Claim(f"{known.unreadable[0]} cannot be read and may stand on it")
+    if claim is not None:
+        return claim.finding(path, size, owner, name)
     message = f"nothing names '{path}' ({size} bytes on disk)"
-    if known.unreadable:
-        message += f", as far as is known: {known.unreadable[0]} cannot be read"
-        command = f"qemu-img info --backing-chain {operands(str(path))}"
-        return Finding(PERHAPS_ORPHAN, owner, name, str(path), message, command)
     command = f"vmsnap doctor --fix{f' {operands(name)}' if name else ''}"
     return Finding(ORPHAN_OVERLAY, owner, name, str(path), message, command, _removing(path))
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmsnap.engine.capture import host_file_spec
+from vmsnap.engine.findings.claims import operations_elsewhere
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.host import texts_of_journals
+from vmsnap.engine.placing import staged_path
 from vmsnap.errors import HostFileError
 from vmsnap.model import Definition, HostFileType
 from vmsnap.ports import HostFileSpec, Ports
@@ -27,14 +29,19 @@ def find_staged_host_files(ports: Ports) -> Iterator[Finding]:
     """Find what was staged or set aside beside host files and no journal names.
 
     Listed first, and the journals read afterwards: what is just being staged is in one of them.
-    Nothing is found while a journal cannot be read.
+    Nothing is found while a journal cannot be read, and nothing of an operation that another host
+    has pending: its journal is there.
     """
     found = list(_candidates(ports))
     try:
         known = texts_of_journals(ports) if found else frozenset()
     except HostFileError:
         return
-    seen = set()
+    seen = {
+        staged_path(spec, operation.id)
+        for operation in (operations_elsewhere(ports) if found else ())
+        for _definition, spec, _path in found
+    }
     for definition, spec, path in found:
         if path in seen or str(path) in known or ports.host_files.identity(path) is None:
             continue
