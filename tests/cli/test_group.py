@@ -39,6 +39,19 @@ def test_the_list_is_plain_text_in_a_pipe(vmsnap, group):
     assert row.split()[:5] == [NAME, "monday", "*", "manual", "ready"]
 
 
+def test_80_columns_show_which_group_lacks_a_host_file(vmsnap, group, terminal):
+    """A group without one cannot be reverted as it is; other columns make room."""
+    with terminal("stdout") as screen:
+        vmsnap("group", "list")
+    assert "TPM" not in screen.shown
+    vmsnap("snapshot", "create", NAME, "--name", "before-the-upgrade-to-15", "--without", "nvram")
+    with terminal("stdout") as screen:
+        vmsnap("group", "list")
+    assert "NVRAM" in screen.shown
+    assert "skipped" in screen.shown
+    assert "CREATED" not in screen.shown
+
+
 def test_the_tree_says_where_you_are(vmsnap, group):
     lines = vmsnap("group", "tree", NAME).out.splitlines()
     assert lines[0] == NAME

@@ -1,6 +1,7 @@
 """Groups as tables, a drawn tree and verdicts for people."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ _SNAPSHOTS = (
     Column("FROZEN FILE"),
 )
 _HOST = Column("HOST", "dim")
+_EXPECTED = frozenset({"captured", "absent", "not_created"})
 _HERE = "you are here"
 
 
@@ -41,8 +43,16 @@ def group_table(views: "Sequence[GroupView]", *, this_host: str | None = None) -
     """List groups, one per row."""
     if not views:
         return ()
-    columns = (*_LIST, _HOST) if this_host else _LIST
+    lacking = {title for view in views for title in _lacking(view.group)}
+    # A group that lacks a host file cannot be reverted as it is: that column is never left out.
+    known = tuple(replace(item, spare=0) if item.title in lacking else item for item in _LIST)
+    columns = (*known, _HOST) if this_host else known
     return (Table(columns, tuple(_row(view, this_host=this_host) for view in views)),)
+
+
+def _lacking(group: "Group") -> tuple[str, ...]:
+    words = zip(("NVRAM", "TPM"), _captures(group), strict=True)
+    return tuple(title for title, word in words if word not in _EXPECTED)
 
 
 def _row(view: "GroupView", *, this_host: str | None) -> tuple[str, ...]:
