@@ -37,6 +37,10 @@ class HiddenIdentityFiles:
         found = (_NAME.fullmatch(name) for name in names)
         return tuple(sorted(DomainId(match[1]) for match in found if match))
 
+    def path(self, folder: Path, domain_id: DomainId) -> Path:
+        """Return where a domain's file in a folder is, or would be."""
+        return _path(folder, domain_id)
+
     def read(self, folder: Path, domain_id: DomainId) -> JsonObject | None:
         """Read a file; None if there is none. Raises HostFileError if it is not to be believed."""
         path = _path(folder, domain_id)

@@ -16,6 +16,9 @@ class IdentityFiles(Protocol):
     def domains(self, folder: Path) -> tuple[DomainId, ...]:
         """Return the domains that have a file in a folder, sorted; () if there is no folder."""
 
+    def path(self, folder: Path, domain_id: DomainId) -> Path:
+        """Return where a domain's file in a folder is, or would be."""
+
     def read(self, folder: Path, domain_id: DomainId) -> JsonObject | None:
         """Read a file; None if there is none.
 

@@ -24,6 +24,7 @@ from vmsnap.engine.findings.layers import (
     find_readable_layers,
     find_wrong_tops,
 )
+from vmsnap.engine.findings.records import find_foreign_records, find_readable_records
 from vmsnap.engine.findings.rows import (
     find_damaged_contents,
     find_gone_domain,
@@ -54,6 +55,8 @@ OF_DOMAINS: tuple[OfDomain, ...] = (
     find_foreign_snapshots,
     find_checkpoints,
     find_stale_identity,
+    find_foreign_records,
+    find_readable_records,
     find_waiting_deletes,
     find_gone_domain,
 )
