@@ -1,6 +1,7 @@
 """The verb doctor on the command line: its table, its JSON, its questions and its statuses."""
 
 import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,9 @@ from vmsnap.model import HostId, Operation, OperationId
 from vmsnap.store.opening import open_catalog
 
 NAME = "vmsnap-test-web"
+LOGS_WITHOUT_A_FILE = (
+    "import logging, vmsnap.cli.session; logging.getLogger('vmsnap.engine.identity').warning('x')"
+)
 KEYS = {
     "code", "severity", "fix", "domain", "domain_uuid", "subject", "message", "meaning", "command",
 }  # fmt: skip
@@ -230,3 +234,13 @@ def test_what_another_host_has_pending_is_asked_about(
         vmsnap("doctor", "--fix", NAME, status=status)
     assert "only if that host is gone for good" in " ".join(it.shown.split())
     assert "is that host gone for good, and its operation to be struck off?" in it.shown
+
+
+def test_a_record_that_is_no_json_is_a_finding_and_no_line_of_logging(vmsnap, host, tmp_path):
+    vmsnap("snapshot", "create", NAME)
+    (record,) = (tmp_path / "host").glob(".*.vmsnap.json")
+    record.write_text("garbage")
+    command = [sys.executable, "-c", LOGS_WITHOUT_A_FILE]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    assert vmsnap("doctor", "--json", status=3).data["findings"][0]["code"] == "identity_stale"

@@ -7,8 +7,6 @@ from pathlib import Path
 from vmsnap.cli.text import clean
 
 ROOT = logging.getLogger("vmsnap")
-# Without a handler Python would print warnings to stderr, beside the reporter's.
-ROOT.addHandler(logging.NullHandler())
 
 
 class _OneLineFormatter(logging.Formatter):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vmsnap.ports import Ports
 
 log = logging.getLogger(__name__)
+# Without a handler Python would print warnings to stderr, beside the reporter's.
+logging.getLogger("vmsnap").addHandler(logging.NullHandler())
 
 
 class Session:
