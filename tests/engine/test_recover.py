@@ -389,3 +389,12 @@ def test_a_domain_that_cannot_be_recovered_does_not_keep_others_from_it(world, c
     with pytest.raises(VmsnapError):
         recover(world)
     assert not is_fenced(world)
+
+
+def test_a_failure_is_said_once_and_names_the_domain(world):
+    path = world.folder / "state" / "journal" / f"{world.uuid}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"format": 99}\n{}\n')
+    with pytest.raises(VmsnapError, match=f"^domain '{world.name}' is not recovered yet: "):
+        recover(world)
+    assert world.ports.reporter.warnings == []

@@ -39,7 +39,7 @@ def recover_all(
 
     Those are the deletes that had to wait until their domain is off, if it is so now. A domain that
     cannot be recovered now (busy, running, its journal lost) does not keep the others from it. Nor
-    does any other failure, which is said at once; the first of them is raised in the end. A second
+    does any other failure: the first is raised in the end, the others are said at once. A second
     run finds nothing to do, but says again which deletes wait for a shutdown. `lift_fences` lifts
     also the fences whose journal is lost, whatever their machines are like then.
     """
@@ -60,7 +60,9 @@ def recover_all(
         try:
             results.append(settle(ports, domain_id))
         except VmsnapError as error:
-            ports.reporter.warn(f"domain '{domain_id}' is not recovered yet: {error.message}")
+            _name_domain(error, _known_name(ports, domain_id))
+            if failures:
+                ports.reporter.warn(error.message)
             failures.append(error)
 
     for domain_id in waiting:
@@ -71,6 +73,25 @@ def recover_all(
         raise failures[0]
     results += _deletes_of_running(ports)
     return tuple(result for result in results if result is not None)
+
+
+def _name_domain(error: VmsnapError, name: str) -> None:
+    """Make an error say of which domain it tells, unless it does."""
+    if f"'{name}'" not in error.message:
+        error.message = f"domain '{name}' is not recovered yet: {error.message}"
+        error.args = (error.message,)
+
+
+def _known_name(ports: Ports, domain_id: DomainId) -> str:
+    """Name a domain as libvirt or the database does; its UUID if neither can."""
+    try:
+        domain = domain_if_defined(ports, domain_id)
+        if domain is not None:
+            return domain.name
+        record = ports.catalog.record(ports.hypervisor.host_id(), domain_id)
+    except VmsnapError:
+        return domain_id
+    return record.name if record is not None else domain_id
 
 
 def _recover(ports: Ports, domain_id: DomainId, *, lift_fences: bool) -> RecoverResult | None:
