@@ -134,6 +134,7 @@ def test_mending_is_in_the_history(world):
     mended(world, only(world, "tpm_readable"))
     (entry,) = world.ports.catalog.history()
     assert (entry.operation.verb, entry.outcome) == (VERB, Outcome.DONE)
+    assert entry.operation.subject == "tpm readable"
 
 
 def test_a_busy_domain_is_left_and_the_others_are_mended(world):

@@ -74,13 +74,19 @@ def mend(ports: Ports, findings: Sequence[Finding]) -> tuple[Mended, ...]:
             results += _mend_each(ports, chosen, tuple(_of_host(ports)))
             continue
         try:
-            with changing(ports, domain_id, VERB, may_be_claimed=True):
+            with changing(ports, domain_id, VERB, subject=_words(chosen), may_be_claimed=True):
                 chosen.sort(key=lambda item: item.kind is not interruptions.PENDING_ELSEWHERE)
                 now = _of_domain(ports, domain_id, is_held=True)
                 results += _mend_each(ports, chosen, now)
         except VmsnapError as error:
             results += [Mended(finding, error) for finding in chosen]
     return tuple(results)
+
+
+def _words(chosen: Sequence[Finding]) -> tuple[str, ...]:
+    """Name for the history what is to be mended, each kind once."""
+    kinds = dict.fromkeys(item.kind.code for item in chosen if item.mend is not None)
+    return tuple(code.replace("_", " ") for code in kinds)
 
 
 def _mend_each(ports: Ports, chosen: Sequence[Finding], now: Sequence[Finding]) -> Iterator[Mended]:
