@@ -223,6 +223,30 @@ def test_nothing_is_merged_with_a_missing_file():
     assert plan_merges(nodes)[0] == ()
 
 
+def test_a_layer_whose_file_is_gone_and_that_nothing_needs_is_nothing():
+    """A group that was deleted is back in an older database, its files are not."""
+    gone = {"is_missing": True, "is_gone": True}
+    nodes = [
+        node("base"),
+        node("ghost", "base", **gone),
+        node("old", "ghost", is_active=True, is_detached=True, **gone),
+        node("top", "base", is_active=True),
+    ]
+    merges, kept = plan_merges(nodes)
+    assert [merge.layer.id for merge in merges] == ["old", "ghost", "base"]
+    assert kept == ()
+
+
+def test_the_layer_of_a_detached_disk_stays_while_its_storage_is_away():
+    nodes = [
+        node("base"),
+        node("old", "base", is_active=True, is_detached=True, is_missing=True),
+    ]
+    merges, kept = plan_merges(nodes)
+    assert merges == ()
+    assert [item.layer.id for item in kept] == ["base", "old"]
+
+
 OPEN = (
     node("base", is_named=True, is_open=True),
     node("middle", "base", is_open=True),

@@ -2,18 +2,20 @@
 
 It is a projection of the catalog, for `vmsnap db rebuild` once the database is gone. What it names
 and the catalog does not know is carried on: a new database must not wipe out what is left of a lost
-one.
+one, nor an older copy of it what the files prove.
 """
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 
 from vmsnap.engine.codec import from_json, to_json
+from vmsnap.engine.outdated import Outdated, compare
 from vmsnap.engine.paths import real
-from vmsnap.errors import ContentError, HostFileError, VmsnapError
+from vmsnap.errors import ContentError, DomainNotFoundError, HostFileError, VmsnapError
 from vmsnap.model import (
     Digest,
     DomainId,
@@ -70,13 +72,27 @@ class Known:
     layers: tuple[LayerId, ...] = ()
 
 
+class Standing(Enum):
+    """How the copies of a record stand to the database."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    """One is missing or old, or is left where none should be: `db rebuild` would not do."""
+    AHEAD = "ahead"
+    """The files prove that they know more: the database is an older copy, or was made anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The record that is wanted, as JSON, where, and what each folder has in its place."""
+    """The record that is wanted, as JSON, where, and what each folder has in its place.
+
+    `is_ahead` says that the record knows what the database has lost, or has older.
+    """
 
     wanted: JsonObject
     homes: frozenset[Path]
     found: Mapping[Path, JsonObject]
+    is_ahead: bool = False
 
     @property
     def is_current(self) -> bool:
@@ -111,15 +127,18 @@ def publish(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -
         ports.reporter.warn(f"what 'vmsnap db rebuild' would need was not written: {error.message}")
 
 
-def is_stale(ports: Ports, domain_id: DomainId) -> bool:
-    """Tell whether a copy of a domain's record is missing or old, or is left where none should be.
+def standing(ports: Ports, domain_id: DomainId) -> Standing:
+    """Tell how the copies of a domain's record stand to the database.
 
-    Then `db rebuild` would not bring back what there is. Raises what the catalog raises.
+    Raises what the catalog raises, and HostFileError for a copy that must not be overwritten.
     """
     host_id = ports.hypervisor.host_id()
-    before = known_before(ports, host_id, domain_id)
-    state = _look(ports, host_id, domain_id, before)
-    return state is not None and not state.is_current
+    state = _look(ports, host_id, domain_id, known_before(ports, host_id, domain_id))
+    if state is None:
+        return Standing.CURRENT
+    if state.is_ahead:
+        return Standing.AHEAD
+    return Standing.CURRENT if state.is_current else Standing.STALE
 
 
 def refresh(ports: Ports, domain_id: DomainId) -> None:
@@ -167,6 +186,8 @@ def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> 
         for group in ports.catalog.groups(host_id, domain_id)
         if group.state is not GroupState.CREATING
     ]
+    outdated = _outdated(ports, newest, domain_id, (layers, groups))
+    ghosts = {group.id for group in outdated.ghosts}
     more_layers: tuple[Layer, ...] = ()
     more_groups: tuple[Group, ...] = ()
     known = replace(
@@ -177,6 +198,8 @@ def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> 
     if not _ids(newest.get("groups")) | _ids(newest.get("layers")) <= _all(known):
         decoded = _readable(newest, domain_id)
         more_layers, more_groups = _carried(ports, decoded, before, known) if decoded else ((), ())
+    groups = [outdated.corrected(group) for group in groups if group.id not in ghosts]
+    layers = tuple(outdated.layers.get(layer.id, layer) for layer in layers)
     wanted = IdentityRecord(
         format=FORMAT,
         generation=_generation(newest),
@@ -190,7 +213,8 @@ def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> 
         definitions=_definitions(ports, (*groups, *more_groups), newest),
     )
     found |= _read_all(ports, wanted.homes - found.keys(), (host_id, domain_id))
-    return _State(_object(to_json(wanted)), wanted.homes, found)
+    is_newer = not outdated.is_empty or _can_come_back(ports, wanted, more_groups)
+    return _State(_object(to_json(wanted)), wanted.homes, found, is_newer)
 
 
 def _write(ports: Ports, domain_id: DomainId, state: _State) -> None:
@@ -263,6 +287,64 @@ def _carried(
         for group in newest.groups
         if group.id not in known.groups and any(item.layer_id in left for item in group.snapshots)
     )
+
+
+def _outdated(
+    ports: Ports,
+    newest: JsonObject,
+    domain_id: DomainId,
+    known: tuple[Collection[Layer], Collection[Group]],
+) -> Outdated:
+    """Find what a copy knows better; it is decoded only if there may be something."""
+    rows = {layer.id: layer for layer in known[0]}
+    doubted = [
+        item
+        for item in _items(newest.get("layers"))
+        if item.get("facts") is not None
+        and (row := rows.get(LayerId(str(item.get("id"))))) is not None
+        and to_json(row.facts) != item["facts"] == to_json(ports.images.facts(row.path))
+    ]
+    decoded = _readable(newest, domain_id) if doubted else None
+    tops = _tops(ports, domain_id) if decoded is not None else None
+    if decoded is None or tops is None:
+        return Outdated()
+    proven = {
+        layer.id
+        for layer in decoded.layers
+        if _is_unchanged(ports, layer) and real(layer.path) not in tops
+    }
+    return compare(ports.images, (decoded.layers, decoded.groups), known, proven)
+
+
+def _tops(ports: Ports, domain_id: DomainId) -> set[Path] | None:
+    """Return the files that a domain's disks are on; None if that is not known."""
+    try:
+        domain = ports.hypervisor.domain(domain_id)
+    except DomainNotFoundError:
+        return None
+    used = [disk.path for disk in (*domain.definition.disks, *domain.current.disks)]
+    return {real(path) for path in used if path is not None}
+
+
+def _can_come_back(ports: Ports, record: IdentityRecord, groups: Iterable[Group]) -> bool:
+    """Tell whether of groups that only a copy names one has a layer that is as it was frozen."""
+    layers = {layer.id: layer for layer in record.layers}
+    return any(
+        group.definition_digest in record.definitions
+        and any(
+            (layer := layers.get(item.layer_id)) is not None and _is_unchanged(ports, layer)
+            for item in group.snapshots
+        )
+        for group in groups
+    )
+
+
+def _is_unchanged(ports: Ports, layer: Layer) -> bool:
+    return layer.facts is not None and ports.images.facts(layer.path) == layer.facts
+
+
+def _items(items: JsonValue) -> list[JsonObject]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _ids(items: JsonValue) -> set[JsonValue]:

@@ -51,6 +51,7 @@ class Node:
     can_grow: bool = True
     cluster_bytes: int | None = None
     is_missing: bool = False
+    is_gone: bool = False
     is_detached: bool = False
     is_changed: bool = False
     is_open: bool = False
@@ -128,7 +129,7 @@ def _planned(
 
 def _next_merge(tree: Mapping[LayerId, Node], *, is_running: bool) -> Merge | None:
     for node in tree.values():
-        if node.is_named or node.is_active:
+        if node.is_named or (node.is_active and not (node.is_gone and node.is_detached)):
             continue
         children = _children(tree, node)
         if not children and not node.is_open:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from vmsnap.engine.examining import Examined
 from vmsnap.engine.hints import operands
 from vmsnap.engine.identity import IdentityRecord, digest_of
+from vmsnap.engine.outdated import Outdated, compare
 from vmsnap.engine.paths import real
 from vmsnap.errors import ContentError, StateError
 from vmsnap.model import (
@@ -37,7 +38,7 @@ class RebuildPlan:
     @property
     def is_empty(self) -> bool:
         """Whether the database has all of it already."""
-        return not self.drafts and not self.change.layers
+        return not (self.drafts or self.change.layers or self.change.moved_snapshots)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -73,17 +74,26 @@ def plan_rebuild(
     Raises StateError if the two contradict each other.
     """
     known = ports.catalog.layers(record.host_id, record.domain_id)
-    rows = _Rows(record, examined, known)
-    groups, left_out = _missing_groups(ports, record, examined, rows)
+    outdated = compare(
+        ports.images,
+        (record.layers, record.groups),
+        (known, ports.catalog.groups(record.host_id, record.domain_id)),
+        examined.unchanged,
+    )
+    rows = _Rows(record, examined, known, outdated)
+    gone = _gone(ports, examined, known)
+    groups, left_out = _missing_groups(ports, record, rows)
+    left_out += tuple(_ghostly(name, group) for group in outdated.ghosts)
     needed = {item.layer_id for group in groups for item in group.snapshots}
-    layers = rows.changed(needed)
-    if not groups and not any(layer.is_made_by_vmsnap for layer in layers):
+    layers = (*gone, *rows.changed(needed, {layer.target for layer in gone}))
+    if not groups and not outdated.moved and not any(rows.counts(layer) for layer in layers):
         return RebuildPlan(left_out=left_out)
     drafts = tuple(_draft(ports, group, rows) for group in groups)
     change = CatalogChange(
         ready=tuple(group.id for group in groups),
         deleting=tuple(group.id for group in groups if group.state is GroupState.DELETING),
         layers=layers,
+        moved_snapshots=outdated.moved,
         record=_domain_record(ports, record, groups, name),
     )
     return RebuildPlan(drafts, _contents(ports, record, drafts), change, left_out)
@@ -92,8 +102,16 @@ def plan_rebuild(
 class _Rows:
     """The layers of a record beside those that the database has: by id, or by the same file."""
 
-    def __init__(self, record: IdentityRecord, examined: Examined, known: Iterable[Layer]) -> None:
+    def __init__(
+        self,
+        record: IdentityRecord,
+        examined: Examined,
+        known: Iterable[Layer],
+        outdated: Outdated,
+    ) -> None:
         self._examined = examined
+        self._newer = outdated.layers.keys() - outdated.haunted
+        self._said = {layer.id: layer.parent_id for layer in record.layers}
         self._known = {layer.id: layer for layer in known}
         by_path = {(layer.target, real(layer.path)): layer for layer in self._known.values()}
         self._ids: dict[LayerId, LayerId] = {}
@@ -120,10 +138,16 @@ class _Rows:
             return False
         return layer_id not in self._examined.overwritten
 
-    def changed(self, needed: Collection[LayerId]) -> tuple[Layer, ...]:
-        """Return the rows to add or to complete; of missing files only those that are needed."""
+    def changed(
+        self, needed: Collection[LayerId], freed: Collection[str] = ()
+    ) -> tuple[Layer, ...]:
+        """Return the rows to add or to complete; of missing files only those that are needed.
+
+        `freed` are disks whose active layer in the database does not count.
+        """
         wanted = self._with_parents(needed)
         has_active = {layer.target for layer in self._known.values() if layer.is_active}
+        has_active -= set(freed)
         rows = []
         for layer in self._examined.layers:
             if layer.id in self._examined.missing and layer.id not in wanted:
@@ -137,6 +161,10 @@ class _Rows:
                 rows.append(completed)
         return tuple(rows)
 
+    def counts(self, layer: Layer) -> bool:
+        """Tell whether a row to add or to complete is worth it without any group."""
+        return layer.is_made_by_vmsnap or layer.id in self._newer
+
     def _still(self, targets: Collection[str]) -> set[str]:
         """Return the disks whose active layer in the database is not known to be frozen now."""
         frozen = {self.id_of(layer_id) for layer_id in self._examined.unchanged}
@@ -148,7 +176,12 @@ class _Rows:
         if row.is_active and row.facts is None and layer.id in self._examined.unchanged:
             row = replace(row, is_active=False, facts=layer.facts)
         if row.id == layer.id:
-            return row
+            if layer.id in self._newer:
+                row = replace(row, is_active=False, facts=layer.facts)
+            if layer.id in self._examined.missing or layer.parent_id != self._said[layer.id]:
+                return row
+            is_root = parent_id is None and layer.id in self._newer
+            return replace(row, parent_id=parent_id) if parent_id or is_root else row
         # A database that was made anew took the file for somebody else's, and for the lowest one.
         is_made = row.is_made_by_vmsnap or layer.is_made_by_vmsnap
         return replace(row, parent_id=row.parent_id or parent_id, is_made_by_vmsnap=is_made)
@@ -164,8 +197,37 @@ class _Rows:
         return wanted
 
 
+def _gone(ports: Ports, examined: Examined, known: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return rows of active layers without a file that the record does not know, as not active.
+
+    They were merged away since, where the record has another one of that disk, and its file.
+    """
+    recorded = {layer.id for layer in examined.layers}
+    active = {
+        layer.target
+        for layer in examined.layers
+        if layer.is_active and layer.id not in examined.missing
+    }
+    return tuple(
+        replace(row, is_active=False)
+        for row in known
+        if row.is_active
+        and row.id not in recorded
+        and row.target in active
+        and not ports.images.exists(row.path)
+    )
+
+
+def _ghostly(name: str, group: Group) -> str:
+    return (
+        f"group '{group.name}' was deleted after this copy of the database was made, and others"
+        " have its layers now; delete it, then rebuild again:"
+        f" vmsnap group delete {operands(name, group.name)}"
+    )
+
+
 def _missing_groups(
-    ports: Ports, record: IdentityRecord, examined: Examined, rows: _Rows
+    ports: Ports, record: IdentityRecord, rows: _Rows
 ) -> tuple[tuple[Group, ...], tuple[str, ...]]:
     """Return the groups to bring back, parents first, and why others are left out."""
     known = ports.catalog.groups(record.host_id, record.domain_id)

@@ -9,7 +9,7 @@ from vmsnap.engine.hints import operands
 from vmsnap.engine.layers import Node
 from vmsnap.engine.paths import is_among, is_same, real
 from vmsnap.errors import ImageError, StateError
-from vmsnap.model import Domain, ImageInfo, Layer, LayerId, Operation
+from vmsnap.model import Domain, ImageInfo, Layer, LayerId, Operation, is_device_path
 from vmsnap.ports import Ports
 
 
@@ -25,16 +25,14 @@ def read_tree(
     would not do what is meant.
     """
     target, named = disk
-    layers = {
-        layer.id: layer
-        for layer in ports.catalog.layers(operation.host_id, domain.id)
-        if layer.target == target
-    }
+    rows = ports.catalog.layers(operation.host_id, domain.id)
+    layers = {layer.id: layer for layer in rows if layer.target == target}
     _require_known_top(ports, domain, target, tuple(layers.values()))
     chain = domain.chains.get(target, ())
     _require_recorded_chain(chain, layers)
     _require_same_at_next_start(domain, target, tuple(layers.values()))
     in_use = domain.active_paths.get(target)
+    folders = _folders_there(ports, rows)
     nodes = []
     for layer in layers.values():
         info = _info(ports, layer)
@@ -46,10 +44,17 @@ def read_tree(
             replace(
                 node,
                 is_changed=is_changed and info is not None,
+                is_gone=info is None and real(layer.path).parent in folders,
                 is_open=is_among(layer.path, chain),
             )
         )
     return tuple(nodes)
+
+
+def _folders_there(ports: Ports, layers: Sequence[Layer]) -> frozenset[Path]:
+    """Return the folders that hold a layer's file: what they are on is mounted."""
+    paths = (layer.path for layer in layers if ports.images.exists(layer.path))
+    return frozenset(real(path).parent for path in paths if not is_device_path(path))
 
 
 def adopted_rows(
