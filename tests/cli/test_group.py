@@ -106,3 +106,14 @@ def test_damage_that_may_be_an_operation_s_doing_is_busy(
     assert f"error: domain '{NAME}' is busy: 'group delete' (process " in run.err
     assert run.err.endswith(f"hint: vmsnap group check {NAME}\n")
     vmsnap("group", "check", NAME, "--intact", status=15)
+
+
+@pytest.mark.parametrize("words", [("list",), ("list", NAME), ("tree", NAME), ("check", NAME)])
+def test_without_groups_on_overlays_of_vmsnap_it_says_how_to_get_them_back(
+    words, vmsnap, group, tmp_path
+):
+    (database,) = tmp_path.rglob("vmsnap.db")
+    database.unlink()
+    run = vmsnap("group", *words)
+    assert f"vmsnap made what disks stand on: of '{NAME}'" in run.err
+    assert run.err.endswith(f"\nhint: vmsnap db rebuild {NAME}\n")

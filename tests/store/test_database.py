@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 
-from vmsnap.errors import DatabaseError, TerminatedError
+from vmsnap.errors import DatabaseError, TerminatedError, VmsnapError
 from vmsnap.store import database as database_module
 from vmsnap.store.database import Database
 from vmsnap.store.location import locate
@@ -113,3 +113,14 @@ def test_a_full_disk_is_a_database_error_and_changes_nothing(database):
 def test_sqlite_has_the_features_that_the_store_needs():
     # Debian 12 has 3.40.
     assert sqlite3.sqlite_version_info >= (3, 37)
+
+
+def test_a_damaged_file_says_how_to_go_on(database):
+    path = database.location.path
+    database.close()
+    path.write_bytes(b"garbage" * 4096)
+    damaged = Database(database.location)
+    with pytest.raises(VmsnapError) as caught:
+        names(damaged)
+    assert "move the file aside" in caught.value.hint
+    assert caught.value.hint.endswith("vmsnap db rebuild")

@@ -13,12 +13,21 @@ from vmsnap.cli.session import Session
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import GroupCheck, Reason
+    from vmsnap.ports import Ports
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and use groups.")
 
 
-def _create_hint(domain: str | None) -> str:
-    return pasteable("snapshot create", domain or "DOMAIN")
+def _nothing(ports: "Ports", domain: str | None) -> tuple[str, str]:
+    """Say that there are no groups, and what to do next: another thing if they were lost."""
+    from vmsnap.engine.listing import lost_overlays
+
+    lost = lost_overlays(ports, domain)
+    if not lost:
+        return "no groups yet", pasteable("snapshot create", domain or "DOMAIN")
+    names = ", ".join(f"'{name}'" for name in lost)
+    note = f"the database knows no groups, but vmsnap made what disks stand on: of {names}"
+    return note, pasteable("db rebuild", *lost)
 
 
 @app.command(
@@ -33,12 +42,13 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     session: Session = context.obj
     ports = session.ports()
     found = list_groups(ports, domain, all_hosts=all_hosts)
+    note, hint = (None, None) if found.groups else _nothing(ports, domain)
     this_host = ports.hypervisor.host_id() if all_hosts else None
     return Answer(
         {"groups": [documents.group(view) for view in found.groups]},
         group_table(found.groups, this_host=this_host),
-        note=None if found.groups else "no groups yet",
-        hint=None if found.groups else _create_hint(domain),
+        note=note,
+        hint=hint,
     )
 
 
@@ -64,6 +74,7 @@ def tree(context: typer.Context, domain: Domain) -> Answer:
     session: Session = context.obj
     ports = session.ports()
     found = group_tree(ports, domain)
+    note, hint = (None, None) if found.roots else _nothing(ports, found.domain_name)
     return Answer(
         {
             "domain": found.domain_name,
@@ -72,8 +83,8 @@ def tree(context: typer.Context, domain: Domain) -> Answer:
             "current_size_bytes": found.current_size_bytes,
         },
         render_group.tree(found, ports.clock.now()) if found.roots else (),
-        note=None if found.roots else "no groups yet",
-        hint=None if found.roots else _create_hint(found.domain_name),
+        note=note,
+        hint=hint,
     )
 
 
@@ -104,7 +115,9 @@ def check(
     from vmsnap.engine.check import check_groups
 
     session: Session = context.obj
-    checks = check_groups(session.ports(), domain, group, only_damage=intact)
+    ports = session.ports()
+    checks = check_groups(ports, domain, group, only_damage=intact)
+    note, hint = (None, None) if checks else _nothing(ports, domain)
     counting = [(item, _counting(item, only_damage=intact)) for item in checks]
     problems = tuple(_problem(item, reasons) for item, reasons in counting if reasons)
     return Answer(
@@ -112,8 +125,8 @@ def check(
         tuple(block for item, reasons in counting for block in _verdict(item, reasons)),
         exit_code=15 if problems else 0,
         errors=problems,
-        note=None if checks else "no groups yet",
-        hint=None if checks else _create_hint(domain),
+        note=note,
+        hint=hint,
         is_told=True,
     )
 

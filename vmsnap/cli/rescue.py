@@ -109,6 +109,7 @@ def _answer(ended: "Sequence[Ended[RebuiltDomain]]", *, dry_run: bool) -> Answer
         exit_code=_INCOMPLETE if gaps and status == 0 else status,
         errors=(*failures, *gaps),
         note=None if ended else "nothing to bring back",
+        hint=None if ended else "--folder DIR searches where images of undefined machines are",
         is_news=not dry_run,
     )
 

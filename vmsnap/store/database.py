@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from vmsnap.errors import DatabaseError, DatabaseUnusableError, VmsnapError
 from vmsnap.store.engines import WRITES, make_engine
-from vmsnap.store.location import SETTING_HINT, Location
+from vmsnap.store.location import DAMAGE_HINT, SETTING_HINT, Location
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _DISK_HINTS = {
     sqlite3.SQLITE_FULL: "df -h",
     sqlite3.SQLITE_READONLY: "findmnt -O ro",
     sqlite3.SQLITE_IOERR: "journalctl -k -p err",
+    sqlite3.SQLITE_CORRUPT: DAMAGE_HINT,
+    sqlite3.SQLITE_NOTADB: DAMAGE_HINT,
 }
 
 

@@ -18,6 +18,10 @@ READ_SECONDS = 60
 WRITE_SECONDS = 60
 
 SETTING_HINT = "--database, VMSNAP_DATABASE or 'database' in config.toml names another"
+DAMAGE_HINT = (
+    "move the file aside, with '-wal' and '-shm' beside it, and put a copy that 'vmsnap db backup'"
+    " made in its place; without one: vmsnap db rebuild"
+)
 
 _MAX_PORT = 65535
 _MAX_SECONDS = 24 * 60 * 60
