@@ -12,7 +12,8 @@ from vmsnap.engine.journal import execute
 from vmsnap.engine.power import look_as_planned, power_changes, powered
 from vmsnap.engine.requests import RevertRequest
 from vmsnap.engine.results import Reason, RevertResult
-from vmsnap.engine.returning import Goal, Way, plan_way
+from vmsnap.engine.returning import Way, plan_way
+from vmsnap.engine.returning_disks import Goal
 from vmsnap.errors import NotAvailableError, StateError
 from vmsnap.model import Domain, Group, Operation
 from vmsnap.ports import Ports

@@ -14,7 +14,8 @@ from vmsnap.engine.power import look_as_planned, power_changes, powered
 from vmsnap.engine.requests import RestoreRequest, UndoRequest
 from vmsnap.engine.restore import plan_restore
 from vmsnap.engine.results import RevertResult
-from vmsnap.engine.returning import NOT_CHANGED, Goal, can_end, plan_way
+from vmsnap.engine.returning import NOT_CHANGED, can_end, plan_way
+from vmsnap.engine.returning_disks import Goal
 from vmsnap.engine.revert import require_available
 from vmsnap.errors import InUseError, NotAvailableError, UndoRefusedError
 from vmsnap.model import (
