@@ -3,8 +3,12 @@
 import stat
 
 import pytest
+from platformdirs import PlatformDirs
+
+from vmsnap.host.journal_files import FolderJournals
 
 NAME = "vmsnap-test-web"
+OTHER = "bbbbbbbb-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
@@ -88,3 +92,51 @@ def test_without_a_database_there_is_nothing_to_copy(vmsnap, host, database, tmp
     run = vmsnap("db", "backup", str(tmp_path / "copy.db"), "--json", status=10)
     assert run.code == "database_unusable"
     assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.fixture
+def interrupted(lost, database):
+    """A revert that was interrupted, and its database is gone."""
+    journals = FolderJournals(PlatformDirs("vmsnap", appauthor=False).user_state_path)
+    header = {
+        "format": 1,
+        "operation": {"domain_name": NAME, "verb": "group revert"},
+        "database": f"sqlite:///{database}",
+        "database_identity": None,
+        "steps": [],
+    }
+    journals.start(OTHER, header)
+    return journals
+
+
+def test_a_journal_whose_database_is_lost_is_set_aside_once_that_is_confirmed(
+    vmsnap, interrupted, database, tmp_path
+):
+    refused = vmsnap("recover", status=22)
+    assert f"db rebuild {NAME}" in refused.err
+    asked = vmsnap("db", "rebuild", NAME, status=2)
+    assert asked.err.endswith(f"hint: vmsnap db rebuild {NAME} --yes\n")
+    assert interrupted.pending() == (OTHER,)
+    assert not database.exists()
+    run = vmsnap("db", "rebuild", NAME, "--yes")
+    assert "brought back of domain" in run.out
+    (kept,) = tmp_path.rglob("*.set-aside-*")
+    assert str(kept) in "".join(run.err.split("\n"))
+    assert "vmsnap recover --lift-fences" in run.err
+    assert interrupted.pending() == ()
+    assert names(vmsnap) == ["monday", "tuesday"]
+
+
+def test_a_rebuild_of_all_domains_sets_no_journal_aside(vmsnap, interrupted, database):
+    vmsnap("db", "rebuild", "--yes", status=10)
+    assert interrupted.pending() == (OTHER,)
+
+
+def test_the_journal_of_a_database_that_is_there_is_not_set_aside(vmsnap, interrupted, database):
+    interrupted.remove(OTHER)
+    vmsnap("db", "rebuild", "--yes")
+    interrupted.start(
+        OTHER, {"operation": {"domain_name": NAME}, "database": f"sqlite:///{database}"}
+    )
+    vmsnap("db", "rebuild", NAME, "--yes", status=None)
+    assert interrupted.pending() == (OTHER,)

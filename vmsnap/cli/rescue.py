@@ -8,14 +8,15 @@ import typer
 from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
-from vmsnap.cli.options import DryRun
+from vmsnap.cli.options import DryRun, Yes
+from vmsnap.cli.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.session import Session
 from vmsnap.cli.text import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmsnap.engine.rebuild import RebuiltDomain
+    from vmsnap.engine.rebuild import RebuildRequest, RebuiltDomain
     from vmsnap.engine.side_by_side import Ended
     from vmsnap.model import JsonObject
 
@@ -71,12 +72,16 @@ def rebuild(
     context: typer.Context,
     domain: SomeDomains = None,
     folder: Folders = None,
+    yes: Yes = False,
     dry_run: DryRun = False,
 ) -> Answer:
     """Bring groups back from beside their images.
 
     For a database that is lost, or older than the groups. What it has is kept; NVRAM and TPM state
     that only the lost one held are marked as lost. No image is touched.
+
+    If an operation on a DOMAIN was interrupted and the SQLite file that it names is gone, this
+    asks, and sets its journal aside: nothing can finish it or take it back then.
     """
     from vmsnap.engine.rebuild import RebuildRequest
     from vmsnap.engine.rebuild import rebuild as rebuild_it
@@ -87,8 +92,40 @@ def rebuild(
         folders=tuple(item.absolute() for item in folder or ()),
         dry_run=dry_run,
     )
+    if not dry_run:
+        _give_up(context, session, request, yes=yes)
     ports = session.ports() if dry_run else session.changing_ports(context, create=True)
     return _answer(rebuild_it(ports, request), dry_run=dry_run)
+
+
+def _give_up(
+    context: typer.Context, session: Session, request: "RebuildRequest", *, yes: bool
+) -> None:
+    """Set aside, once it is confirmed, the journals whose database is gone for good."""
+    from vmsnap.cli.lost_journals import lost_journals, set_aside
+
+    lost = lost_journals(session.settings, request.domains)
+    if lost and not yes:
+        folders = [word for path in request.folders for word in ("--folder", str(path))]
+        options = ("--yes", *folders)
+        require_terminal(pasteable("db rebuild", *request.domains, options=options))
+        losses = [
+            f"'{item.verb}' on domain '{item.domain_name}' was interrupted; without its database it"
+            " can be neither finished nor taken back"
+            for item in lost
+        ]
+        losses.append("say no if that may come back, as from a disk that is not mounted")
+        confirm(session.printer, losses, "Give it up?")
+    if lost:
+        session.begin_change(context)
+    for item in lost:
+        path = set_aside(session.settings, item)
+        if path is not None:
+            session.reporter.warn(
+                f"the journal of domain '{item.domain_name}' is set aside as '{path}'; disks, NVRAM"
+                " and TPM state may be of different times, so look at them; then 'vmsnap recover"
+                " --lift-fences' lets it be started"
+            )
 
 
 def _answer(ended: "Sequence[Ended[RebuiltDomain]]", *, dry_run: bool) -> Answer:

@@ -122,6 +122,8 @@ class Session:
         """Append to the log file that a changing verb begins; without the file only warn."""
         from vmsnap.cli.log_file import open_log
 
+        if self._log is not None:
+            return
         self._verb = context.command_path.removeprefix("vmsnap ")
         path = self.settings.log_file
         try:

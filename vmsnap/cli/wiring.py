@@ -202,7 +202,8 @@ def _refuse_missing(url: str, journals: FolderJournals, need: Need) -> None:
             raise DatabaseUnusableError(
                 f"database '{url}' is missing, though an interrupted operation on domain"
                 f" '{_name_in(header, domain_id)}' names it",
-                hint="put the database back, or name it with --database; then: vmsnap recover",
+                hint="put the database back, or name it with --database; then: vmsnap recover"
+                + _way_without(url, _name_in(header, domain_id)),
             )
         if need is Need.MAKE:
             raise DatabaseUnusableError(
@@ -210,6 +211,15 @@ def _refuse_missing(url: str, journals: FolderJournals, need: Need) -> None:
                 f" interrupted on domain '{_name_in(header, domain_id)}' is recovered",
                 hint=shlex.join(("vmsnap", "--database", named, "recover")),
             )
+
+
+def _way_without(url: str, name: str) -> str:
+    """Say what to do if the database is lost for good; a server's may just not be there yet."""
+    if not url.startswith("sqlite:"):
+        return ""
+    words = ("--", name) if name.startswith("-") else (name,)
+    rebuild = shlex.join(("vmsnap", "--database", url, "db", "rebuild", *words))
+    return f"; if it is lost for good: {rebuild}"
 
 
 def _name_in(header: JsonObject, domain_id: DomainId) -> str:

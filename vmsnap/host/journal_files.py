@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from vmsnap.errors import HostFileError
@@ -97,6 +98,19 @@ class FolderJournals:
             sync_folder(self._folder)
         except OSError as error:
             log.warning("the folder of journal '%s' is not synced: %s", path, reason_of(error))
+
+    def set_aside(self, domain_id: DomainId) -> Path:
+        """Rename a journal so that it counts no more, and keep it; return its new path.
+
+        Raises HostFileError.
+        """
+        path = self._path(domain_id)
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        kept = path.with_name(f"{domain_id}.journal.set-aside-{now}")
+        with translated(HostFileError, f"set the journal '{path}' aside"):
+            path.rename(kept)
+            sync_folder(self._folder)
+        return kept
 
     def _path(self, domain_id: DomainId) -> Path:
         return self._folder / f"{domain_id}{SUFFIX}"
