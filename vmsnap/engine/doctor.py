@@ -7,7 +7,7 @@ from vmsnap.engine.changing import changing
 from vmsnap.engine.find import find_known_domain
 from vmsnap.engine.findings import interruptions
 from vmsnap.engine.findings.all import OF_DOMAINS, OF_HOST, WITHOUT_DATABASE, OfDomain
-from vmsnap.engine.findings.finding import Cure, Finding, Kind, Severity
+from vmsnap.engine.findings.finding import Cure, Finding, Kind, Severity, by_hand
 from vmsnap.engine.findings.scene import Scene, read_scene
 from vmsnap.engine.hints import operands
 from vmsnap.errors import StateError, VmsnapError
@@ -156,9 +156,12 @@ def _examine(
 
 
 def _look(scene: Scene, looks: Sequence[OfDomain]) -> Iterator[Finding]:
+    is_stuck = interruptions.is_stuck(scene)
     for find in looks:
         try:
-            yield from find(scene)
+            for finding in find(scene):
+                # Every change begins with settling what was interrupted, which fails here.
+                yield by_hand(finding) if is_stuck else finding
         except VmsnapError as error:
             yield _unreadable(scene.id, scene.name, find.__name__, error)
 

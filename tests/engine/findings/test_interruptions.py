@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from engine.patient import codes, counting, kill, mended, only, operation, sql
 
+from vmsnap.engine.doctor import examine
 from vmsnap.engine.findings.finding import Cure
 from vmsnap.model import DomainState, HistoryEntry, Outcome
 
@@ -61,6 +63,17 @@ def test_journal_of_other_database_names_it(world):
     assert found.command.endswith("other.db recover")
 
 
+@pytest.mark.parametrize(("text", "instead"), [("vmsnap.db", "other.db"), ('"done":0', "?")])
+def test_nothing_is_said_to_be_mended_here_that_has_to_be_settled_elsewhere(world, text, instead):
+    """Every change of the domain begins with recovering it."""
+    interrupted(world)
+    journal(world).write_text(journal(world).read_text().replace(text, instead))
+    world.nvram.chmod(0o644)
+    found = [item for item in examine(world.ports) if item.domain_id == world.uuid]
+    assert "nvram_readable" in {item.kind.code for item in found}
+    assert {item.kind.cure for item in found} == {Cure.BY_HAND}
+
+
 def test_journal_unreadable_is_left_to_a_person(world):
     interrupted(world)
     text = journal(world).read_text()
@@ -112,7 +125,11 @@ def test_pending_without_journal_finds_drafts_whose_registration_is_gone(world):
 
 
 def test_an_operation_of_another_host_is_its_own_affair(world):
-    other = replace(operation(world), host_id="99999999-0000-4000-8000-000000000009")
+    other = replace(
+        operation(world),
+        host_id="99999999-0000-4000-8000-000000000009",
+        domain_id="cccccccc-0000-4000-8000-000000000003",
+    )
     world.ports.catalog.reserve(other, (), {})
     assert codes(world) == []
 

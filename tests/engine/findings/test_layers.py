@@ -50,8 +50,40 @@ def test_image_missing_of_a_disk_without_groups(world):
 def test_layer_unreadable_says_why(grouped):
     middle = layers(grouped)[1]
     middle.path.write_bytes(b"no qcow2 at all")
-    assert "layer_unreadable" in codes(grouped)
+    assert {"layer_unreadable", "image_unreadable"} <= set(codes(grouped))
+    assert "image_missing" not in codes(grouped)
     assert str(middle.path) in only(grouped, "layer_unreadable").message
+    assert only(grouped, "layer_unreadable").command == f"vmsnap group check {grouped.name}"
+
+
+def test_image_unreadable_and_image_missing_are_ended_by_a_revert(grouped):
+    """The newest group that holds the disk whole."""
+    top = layers(grouped)[-1]
+    top.path.write_bytes(b"no qcow2 at all")
+    command = f"vmsnap group revert {grouped.name} tuesday"
+    assert only(grouped, "image_unreadable").command == command
+    top.path.unlink()
+    assert only(grouped, "image_missing").command == command
+    grouped.revert("tuesday")
+    assert "image_missing" not in codes(grouped)
+    layers(grouped)[1].path.unlink()
+    assert only(grouped, "image_missing").command == f"vmsnap group revert {grouped.name} monday"
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_damaged_layer_that_one_group_alone_needs_ends_with_it(grouped, damage):
+    result = grouped.revert("monday")
+    grouped.delete(result.safety.name)
+    leaf = layers(grouped)[1]
+    if damage == "missing":
+        leaf.path.unlink()
+    else:
+        write = ["qemu-io", "-f", "qcow2", "-c", "write -q -P 9 0 64K", str(leaf.path)]
+        subprocess.run(write, check=True)
+    found = only(grouped, f"layer_{damage}")
+    assert found.command == f"vmsnap group delete {grouped.name} tuesday"
+    grouped.delete("tuesday")
+    assert f"layer_{damage}" not in codes(grouped)
 
 
 def test_layer_changed_after_it_was_frozen(grouped):
@@ -134,6 +166,9 @@ def test_chain_deep_and_chain_too_deep_with_the_limits_of_create(grouped):
     grouped.hypervisor.depth = 2
     assert codes(grouped) == ["chain_too_deep", "chain_too_deep"]
     assert "3 layers; libvirt starts 2 at most" in counting(grouped)[0].message
+    assert counting(grouped)[0].command == f"vmsnap group delete {grouped.name} monday"
+    grouped.delete("monday")
+    assert codes(grouped) == ["chain_deep", "chain_deep"]
     grouped.hypervisor.depth = 200
     assert codes(grouped) == []
 

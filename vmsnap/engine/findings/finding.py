@@ -1,7 +1,7 @@
 """What a finding is: its code word, how bad it is, what it means, and what mends it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -68,3 +68,8 @@ class Finding:
     def counts(self) -> bool:
         """Whether it makes doctor's status 3."""
         return self.kind.severity is not Severity.NOTE
+
+
+def by_hand(finding: Finding) -> Finding:
+    """Return a finding that `doctor --fix` leaves, because it cannot mend it as things are."""
+    return replace(finding, kind=replace(finding.kind, cure=Cure.BY_HAND), mend=None)

@@ -162,6 +162,11 @@ def _is_fenced(scene: Scene) -> bool:
     return scene.domain is not None and scene.domain.definition.is_fenced
 
 
+def is_stuck(scene: Scene) -> bool:
+    """Tell whether what was interrupted cannot be settled from here, and so nothing be mended."""
+    return scene.journal_problem is not None or _is_elsewhere(scene)
+
+
 def _is_elsewhere(scene: Scene) -> bool:
     if scene.interrupted is None:
         return False

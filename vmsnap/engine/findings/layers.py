@@ -2,11 +2,18 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 from vmsnap.engine.assess import verdict_by_definition
 from vmsnap.engine.disks import deep_from, is_overlay_name
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene, disk_layers
+from vmsnap.engine.findings.ways_out import (
+    check_command,
+    delete_command,
+    revert_command,
+    shorten_command,
+)
 from vmsnap.engine.hints import operands
 from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import ImageError
@@ -51,7 +58,15 @@ IMAGE_MISSING = Kind(
     "image_missing",
     Severity.DANGER,
     Cure.BY_HAND,
-    "the domain cannot be started, or runs on a file that has no name any more",
+    "the domain cannot be started, or runs on a file that has no name any more: put the file back,"
+    " or revert to a group, which loses what the guest wrote since",
+)
+IMAGE_UNREADABLE = Kind(
+    "image_unreadable",
+    Severity.DANGER,
+    Cure.BY_HAND,
+    "the domain cannot be started with it: put back a copy of the file, or revert to a group, which"
+    " loses what the guest wrote since",
 )
 UNKNOWN_LAYER = Kind(
     "disk_on_unknown_layer",
@@ -95,10 +110,11 @@ def find_broken_layers(scene: Scene) -> Iterator[Finding]:
         info = scene.info(layer)
         if info is None:
             message = f"disk {layer.target}: layer '{layer.path}' is missing"
-            yield scene.find(LAYER_MISSING, layer.path, message, _check(scene))
+            command = delete_command(scene, layer) or check_command(scene)
+            yield scene.find(LAYER_MISSING, layer.path, message, command)
         elif isinstance(info, ImageError):
             message = f"disk {layer.target}: {info.message}"
-            yield scene.find(LAYER_UNREADABLE, layer.path, message, _check(scene))
+            yield scene.find(LAYER_UNREADABLE, layer.path, message, check_command(scene))
 
 
 def find_changed_layers(scene: Scene) -> Iterator[Finding]:
@@ -111,7 +127,8 @@ def find_changed_layers(scene: Scene) -> Iterator[Finding]:
         facts = scene.ports.images.facts(layer.path)
         if facts is not None and facts != layer.facts:
             message = f"disk {layer.target}: layer '{layer.path}' was changed after it was frozen"
-            yield scene.find(LAYER_CHANGED, layer.path, message, _check(scene))
+            command = delete_command(scene, layer) or check_command(scene)
+            yield scene.find(LAYER_CHANGED, layer.path, message, command)
 
 
 def find_other_chains(scene: Scene) -> Iterator[Finding]:
@@ -125,7 +142,7 @@ def find_other_chains(scene: Scene) -> Iterator[Finding]:
         if not is_same(info.backing_path, parent.path):
             on = f"'{info.backing_path}'" if info.backing_path else "nothing"
             message = f"disk {layer.target}: '{layer.path}' stands on {on}, not on '{parent.path}'"
-            yield scene.find(CHAIN_DIFFERS, layer.path, message, _check(scene))
+            yield scene.find(CHAIN_DIFFERS, layer.path, message, check_command(scene))
     yield from _open_chains(scene)
 
 
@@ -150,7 +167,9 @@ def find_wrong_tops(scene: Scene) -> Iterator[Finding]:
         layer = scene.layer_at(top)
         words = f"disk {disk.target} uses '{top}'"
         if layer is not None and layer.facts is not None:
-            yield scene.find(FROZEN_IN_USE, disk.target, f"{words}, which is frozen", _check(scene))
+            yield scene.find(
+                FROZEN_IN_USE, disk.target, f"{words}, which is frozen", check_command(scene)
+            )
         elif layer is None and is_overlay_name(top.name):
             recorded = scene.id in scene.ports.identities.domains(real(top).parent)
             verb = "db rebuild" if recorded else "vm show"
@@ -166,8 +185,10 @@ def find_broken_disks(scene: Scene) -> Iterator[Finding]:
     for disk, chain in scene.chains:
         if isinstance(chain, ImageError):
             message = f"disk {disk.target}: {chain.message}"
-            command = f"virsh domblklist --inactive {operands(scene.name)}"
-            yield scene.find(IMAGE_MISSING, disk.target, message, command)
+            command = revert_command(scene, disk.target)
+            command = command or f"virsh domblklist --inactive {operands(scene.name)}"
+            kind = IMAGE_MISSING if _lacks_a_file(scene, disk) else IMAGE_UNREADABLE
+            yield scene.find(kind, disk.target, message, command)
 
 
 def find_deep_chains(scene: Scene) -> Iterator[Finding]:
@@ -178,11 +199,10 @@ def find_deep_chains(scene: Scene) -> Iterator[Finding]:
             continue
         depth = len(chain)
         message = f"disk {disk.target} has {depth} layers; libvirt starts {limit} at most"
-        command = f"vmsnap group list {operands(scene.name)}"
-        if depth > limit:
-            yield scene.find(CHAIN_TOO_DEEP, disk.target, message, command)
-        elif depth + 1 > deep_from(limit):
-            yield scene.find(CHAIN_DEEP, disk.target, message, command)
+        is_too_deep = depth > limit
+        if is_too_deep or depth + 1 > deep_from(limit):
+            kind = CHAIN_TOO_DEEP if is_too_deep else CHAIN_DEEP
+            yield scene.find(kind, disk.target, message, shorten_command(scene, chain))
 
 
 def _open_chains(scene: Scene) -> Iterator[Finding]:
@@ -193,7 +213,7 @@ def _open_chains(scene: Scene) -> Iterator[Finding]:
             parent = scene.layers.get(layer.parent_id) if layer and layer.parent_id else None
             if parent is not None and not is_same(lower, parent.path):
                 message = f"disk {target}: QEMU has '{lower}' open below '{upper}'"
-                yield scene.find(CHAIN_DIFFERS, f"open {upper}", message, _check(scene))
+                yield scene.find(CHAIN_DIFFERS, f"open {upper}", message, check_command(scene))
 
 
 def _stands_on_ours(scene: Scene, disk: DiskDefinition) -> bool:
@@ -206,9 +226,21 @@ def _stands_on_ours(scene: Scene, disk: DiskDefinition) -> bool:
     return any(scene.layer_at(image.path) is not None for image in chain)
 
 
-def _check(scene: Scene) -> str:
-    verb = "group check" if scene.domain is not None else "group list"
-    return f"vmsnap {verb} {operands(scene.name)}"
+def _lacks_a_file(scene: Scene, disk: DiskDefinition) -> bool:
+    """Tell whether a chain that cannot be read lacks a file, instead of having a damaged one."""
+    images = scene.ports.images
+    path, format_ = disk.path, disk.format
+    seen: set[Path] = set()
+    while path is not None and path not in seen:
+        seen.add(path)
+        if not images.exists(path):
+            return True
+        try:
+            info = images.info(path, format_)
+        except ImageError:
+            return False
+        path, format_ = info.backing_path, info.backing_format
+    return False
 
 
 def _narrowing(layer: Layer) -> Mend:

@@ -68,5 +68,8 @@ def find_waiting_deletes(scene: Scene) -> Iterator[Finding]:
 def find_gone_domain(scene: Scene) -> Iterator[Finding]:
     """Find a domain that has rows and no definition."""
     if scene.domain is None and scene.record is not None:
-        message = f"domain '{scene.name}' is not defined on this host any more"
+        message = (
+            f"domain '{scene.name}' is not defined on this host any more: define it again, or purge"
+            " what is kept of it"
+        )
         yield scene.find(DOMAIN_GONE, "domain", message, f"vmsnap purge {scene.id}")
