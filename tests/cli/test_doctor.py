@@ -1,5 +1,6 @@
 """The verb doctor on the command line: its table, its JSON, its questions and its statuses."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -56,7 +57,7 @@ def test_notes_alone_have_status_0(vmsnap, host):
     host.start(uuid)
     host.suspend(uuid)
     out = vmsnap("doctor").out
-    assert out.splitlines()[0].split() == ["SEVERITY", "DOMAIN", "WHAT"]
+    assert out.splitlines()[0].split() == ["SEVERITY", "DOMAIN", "WHAT", "WHERE"]
     assert "guest paused" in out
 
 
@@ -64,13 +65,24 @@ def test_a_finding_says_what_it_means_and_what_mends_it(vmsnap, host, tpm):
     run = vmsnap("doctor", status=3)
     assert run.err == ""
     lines = run.out.splitlines()
-    assert lines[1].split() == ["danger", NAME, "tpm", "readable"]
+    assert lines[1].split() == ["danger", NAME, "tpm", "readable", "tpm2"]
     assert f"danger: tpm readable of domain '{NAME}'" in lines
     assert f"  tpm: '{tpm}' has the mode 0755" in lines
-    assert f"  chmod -R o-rwx {tpm}  ('--fix' mends it)" in lines
+    assert f"  chmod -R o-rwx {tpm}" in lines
+    assert lines[-1] == "  ('--fix' mends it)"
     meaning = [line for line in lines if "unlock its disks" in line or "copy or change" in line]
     assert max(map(len, meaning)) <= 80
     assert tpm.stat().st_mode & 0o777 == 0o755
+
+
+def test_findings_of_a_kind_share_what_they_mean(vmsnap, host, orphan):
+    other = orphan.with_name("vda.vmsnap-ba9876543210.qcow2")
+    shutil.copy(orphan, other)
+    out = vmsnap("doctor", status=3).out
+    for path in (orphan, other):
+        assert f"nothing names '{path}'" in out
+        assert out.count(path.name) == 2
+    assert out.count("takes space") == out.count("  vmsnap doctor --fix\n") == 1
 
 
 def test_its_json_has_every_key(vmsnap, host, tpm):
@@ -165,6 +177,7 @@ def test_a_database_that_cannot_be_opened_is_status_10_and_not_all_that_is_said(
     assert [item["code"] for item in run.data["findings"]] == ["tpm_readable"]
     shown = vmsnap("doctor", status=10)
     assert "tpm readable" in shown.out
+    assert shown.out.endswith("  ('--fix' mends it once the database can be opened)\n")
     assert shown.err.startswith("error: database ")
 
 

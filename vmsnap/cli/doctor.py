@@ -123,7 +123,7 @@ def _mendable(findings: "Sequence[Finding]") -> "tuple[list[Finding], list[Findi
     return surely, [item for item in findings if item.kind.cure is Cure.ASKS]
 
 
-def _answer(findings: "Sequence[Finding]") -> Answer:
+def _answer(findings: "Sequence[Finding]", *, can_fix: bool = True) -> Answer:
     from vmsnap.cli import documents_doctor
     from vmsnap.cli.render_doctor import found, worst_first
 
@@ -131,7 +131,7 @@ def _answer(findings: "Sequence[Finding]") -> Answer:
     counting = [item for item in ordered if item.counts]
     return Answer(
         {"findings": [documents_doctor.finding(item) for item in ordered]},
-        found(ordered),
+        found(ordered, can_fix=can_fix),
         exit_code=_FOUND if counting else 0,
         errors=tuple(Problem(item.kind.code, item.message, item.command) for item in counting),
         note=None if findings else "nothing is wrong",
@@ -148,7 +148,7 @@ def _without_database(session: Session, error: VmsnapError) -> Answer:
     except VmsnapError:
         # The first failure is what has to be seen to first.
         findings = ()
-    answer = _answer(findings)
+    answer = _answer(findings, can_fix=False)
     return replace(
         answer,
         exit_code=error.exit_code,

@@ -9,9 +9,14 @@ from vmsnap.cli.text import NOTHING
 
 if TYPE_CHECKING:
     from vmsnap.engine.doctor import Mended
-    from vmsnap.engine.findings.finding import Finding
+    from vmsnap.engine.findings.finding import Finding, Kind
 
-_COLUMNS = (Column("SEVERITY"), Column("DOMAIN", "bold"), Column("WHAT"))
+_COLUMNS = (
+    Column("SEVERITY"),
+    Column("DOMAIN", "bold"),
+    Column("WHAT"),
+    Column("WHERE", spare=1),
+)
 _STYLES = {"danger": "bold red", "warning": "yellow", "note": ""}
 _FIXES = {
     "surely": "'--fix' mends it",
@@ -27,15 +32,23 @@ def worst_first(findings: "Sequence[Finding]") -> "list[Finding]":
     return sorted(findings, key=lambda item: order.index(item.kind.severity.value))
 
 
-def found(findings: "Sequence[Finding]") -> tuple[Block, ...]:
-    """List findings, worst first; below the table each with its meaning and its cure."""
+def found(findings: "Sequence[Finding]", *, can_fix: bool = True) -> tuple[Block, ...]:
+    """List findings, worst first; below the table those of a kind with its meaning and its cure.
+
+    Without `can_fix` nothing can be mended before the database can be opened.
+    """
     if not findings:
         return ()
     ordered = worst_first(findings)
     rows = tuple(
-        (item.kind.severity.value, item.domain_name or NOTHING, _what(item)) for item in ordered
+        (item.kind.severity.value, item.domain_name or NOTHING, _what(item), _where(item))
+        for item in ordered
     )
-    return (Table(_COLUMNS, rows), *(block for item in ordered for block in _block(item)))
+    alike: dict[tuple[Kind, str | None], list[Finding]] = {}
+    for item in ordered:
+        alike.setdefault((item.kind, item.domain_name), []).append(item)
+    blocks = (block for items in alike.values() for block in _block(items, can_fix=can_fix))
+    return (Table(_COLUMNS, rows), *blocks)
 
 
 def attempted(results: "Sequence[Mended]") -> tuple[Block, ...]:
@@ -74,15 +87,22 @@ def losses(item: "Finding") -> tuple[str, ...]:
     return (item.message, *_wrapped(item.kind.meaning))
 
 
-def _block(item: "Finding") -> tuple[Block, ...]:
-    severity = item.kind.severity.value
-    of = f" of domain '{item.domain_name}'" if item.domain_name else ""
+def _block(items: "Sequence[Finding]", *, can_fix: bool) -> tuple[Block, ...]:
+    """Tell of findings of one kind and domain: what is wrong with each, then what it means."""
+    kind, name = items[0].kind, items[0].domain_name
+    severity, cure = kind.severity.value, kind.cure.value
+    of = f" of domain '{name}'" if name else ""
+    fix = _FIXES[cure]
+    if not can_fix and cure != "by hand":
+        fix = "'--fix' mends it once the database can be opened"
     return (
         Line(),
-        Line(f"{severity}: {_what(item)}{of}", _STYLES[severity]),
-        Line(f"  {item.message}"),
-        *(Line(line) for line in _wrapped(item.kind.meaning)),
-        Line(f"  {item.command}  ({_FIXES[item.kind.cure.value]})"),
+        Line(f"{severity}: {_what(items[0])}{of}", _STYLES[severity]),
+        *(Line(f"  {item.message}") for item in items),
+        *(Line(line) for line in _wrapped(kind.meaning)),
+        # Each on a line of its own, to be pasted as it stands.
+        *(Line(f"  {command}") for command in dict.fromkeys(item.command for item in items)),
+        Line(f"  ({fix})"),
     )
 
 
@@ -92,6 +112,11 @@ def _named(item: "Finding") -> str:
 
 def _what(item: "Finding") -> str:
     return item.kind.code.replace("_", " ")
+
+
+def _where(item: "Finding") -> str:
+    """Name a file by its last part, and all else as it is; the whole path is below the table."""
+    return item.subject.rpartition("/")[2] if "/" in item.subject else item.subject
 
 
 def _wrapped(text: str) -> list[str]:
