@@ -68,7 +68,7 @@ def test_perhaps_orphan_overlay_is_what_a_record_of_anybody_may_name(world, orph
 def test_a_record_of_this_host_is_given_back_and_that_of_another_named(world, orphan):
     record = record_beside(orphan)
     found = only(world, "perhaps_orphan_overlay")
-    assert found.command == f"vmsnap db rebuild {OTHER_UUID}"
+    assert found.command == f"vmsnap db rebuild --folder {orphan.parent} {OTHER_UUID}"
     record_beside(orphan, host_id=OTHER_HOST)
     found = only(world, "perhaps_orphan_overlay")
     assert OTHER_HOST in found.message

@@ -124,18 +124,18 @@ def _of_records(ports: Ports, folder: Path) -> _Beside:
             found.of_all = Claim(f"{error.message}, so that it may name it")
             continue
         if record is not None:
-            _add(found, record, is_here=record.host_id == ports.hypervisor.host_id())
+            _add(found, folder, record, is_here=record.host_id == ports.hypervisor.host_id())
     return found
 
 
-def _add(found: _Beside, record: IdentityRecord, *, is_here: bool) -> None:
+def _add(found: _Beside, folder: Path, record: IdentityRecord, *, is_here: bool) -> None:
     whose = f"of domain '{record.domain_name or record.domain_id}'"
     if not is_here:
         whose += f" of host '{record.host_id}'"
         # It says what there was when it was written; that host may be a step further.
         found.of_all = Claim(f"a record {whose} is beside it")
-    command = f"vmsnap db rebuild {operands(record.domain_id)}" if is_here else None
-    claim = Claim(f"the record {whose} beside it does", command)
+    rebuild = f"vmsnap db rebuild --folder {operands(str(folder), record.domain_id)}"
+    claim = Claim(f"the record {whose} beside it does", rebuild if is_here else None)
     for layer in record.layers:
         found.of_names.setdefault(layer.path.name, claim)
         found.of_names.setdefault(real(layer.path).name, claim)
