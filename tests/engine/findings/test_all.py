@@ -9,7 +9,7 @@ import pytest
 
 from vmsnap.engine import doctor, findings
 from vmsnap.engine.findings.all import OF_DOMAINS, OF_HOST, WITHOUT_DATABASE
-from vmsnap.engine.findings.finding import Kind
+from vmsnap.engine.findings.finding import Kind, Severity
 
 MODULES = [
     doctor,
@@ -19,6 +19,7 @@ MODULES = [
     ),
 ]
 KINDS = [kind for module in MODULES for kind in vars(module).values() if isinstance(kind, Kind)]
+PAGE = (Path(__file__).parents[3] / "docs" / "reliability.md").read_text()
 TESTS = "\n".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
 
 
@@ -29,6 +30,14 @@ def test_a_kind_has_a_test_and_a_sentence(kind):
     assert kind.meaning
     assert not kind.meaning.endswith(".")
     assert kind.meaning[0].islower()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
+def test_the_page_says_of_a_kind_how_bad_it_is_and_whether_it_is_mended(kind):
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{kind.code}`" in line]
+    cells = [cell.strip() for cell in rows[0].split("|")]
+    cure = "" if kind.severity is Severity.NOTE else kind.cure.value
+    assert cells[2:4] == [kind.severity.value, cure]
 
 
 def test_code_words_are_used_once():
