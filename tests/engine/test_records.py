@@ -11,7 +11,7 @@ from engine.test_rebuild import lose_database
 from fakes.failing import Failing, raising
 
 from vmsnap.engine.check import check_groups
-from vmsnap.engine.identity import is_stale, refresh
+from vmsnap.engine.identity import Standing, refresh, standing
 from vmsnap.engine.rebuild import RebuildRequest, rebuild
 from vmsnap.errors import HostFileError
 
@@ -222,9 +222,9 @@ def test_a_record_that_cannot_be_written_fails_no_verb(world):
     world.with_ports(identities=identities).create("monday")
     assert groups(world) == ["monday"]
     assert "no space left" in world.ports.reporter.warnings[-1]
-    assert is_stale(world.ports, world.uuid)
+    assert standing(world.ports, world.uuid) is Standing.STALE
     refresh(world.ports, world.uuid)
-    assert not is_stale(world.ports, world.uuid)
+    assert standing(world.ports, world.uuid) is Standing.CURRENT
 
 
 def test_a_record_is_not_written_again_without_need(saved):

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.treebed.model import Firmware
 from engine.treebed.qcow2 import chain, describe, read_image
 
-from vmsnap.engine.identity import is_stale
+from vmsnap.engine.identity import Standing, standing
 from vmsnap.host.image_pull import PREFIX
 from vmsnap.model import (
     Capture,
@@ -164,7 +164,7 @@ def _inspect_files(bed, layers: dict[str, Layer], known: dict[Path, bytes]) -> N
     records = {path for path in pools if path.name == f".{bed.world.uuid}.vmsnap.json"}
     made = {layer.path.parent for layer in layers.values() if layer.is_made_by_vmsnap}
     assert {path.parent for path in records} == made
-    assert not is_stale(bed.world.ports, bed.world.uuid)
+    assert standing(bed.world.ports, bed.world.uuid) is Standing.CURRENT
     pools -= records
     if bed.model.deleting():
         # What a pull that was killed has left is taken up by the next delete.
