@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmsnap.engine.changing import changing
-from vmsnap.engine.examining import examine, is_overlay_name
+from vmsnap.engine.identity.examining import examine, is_overlay_name
+from vmsnap.engine.identity.search import Found, find_records
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.paths import real
 from vmsnap.engine.rebuilding import RebuildPlan, plan_rebuild
-from vmsnap.engine.records import Found, find_records
 from vmsnap.engine.side_by_side import Ended
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
 from vmsnap.errors import DomainNotFoundError, UsageError, VmsnapError

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from vmsnap.engine.examining import Examined
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity import IdentityRecord, digest_of
-from vmsnap.engine.outdated import Outdated, compare
+from vmsnap.engine.identity.examining import Examined
+from vmsnap.engine.identity.outdated import Outdated, compare
+from vmsnap.engine.identity.record import IdentityRecord, digest_of
 from vmsnap.engine.paths import real
 from vmsnap.errors import ContentError, StateError
 from vmsnap.model import (

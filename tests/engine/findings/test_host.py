@@ -9,7 +9,7 @@ from fakes.second_machine import second_machine
 
 from vmsnap.engine.findings.finding import Cure
 from vmsnap.engine.findings.host import _is_ours
-from vmsnap.engine.identity import refresh
+from vmsnap.engine.identity.publishing import refresh
 from vmsnap.host.image_pull import _stand_in_path
 from vmsnap.model import ForeignSnapshot
 

@@ -4,7 +4,7 @@ import pytest
 from engine.patient import codes, counting, only, sql
 
 from vmsnap.engine.backup import create_backup
-from vmsnap.engine.identity import refresh
+from vmsnap.engine.identity.publishing import refresh
 from vmsnap.engine.requests import CreateRequest
 from vmsnap.model import HostFileType
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.treebed.model import Firmware
 from engine.treebed.qcow2 import chain, describe, read_image
 
-from vmsnap.engine.identity import Standing, standing
+from vmsnap.engine.identity.publishing import Standing, standing
 from vmsnap.host.image_pull import PREFIX
 from vmsnap.model import (
     Capture,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Severity
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity import IdentityRecord, read_record
+from vmsnap.engine.identity.record import IdentityRecord, read_record
 from vmsnap.engine.paths import real
 from vmsnap.errors import HostFileError
 from vmsnap.model import DomainId, GroupState, Operation

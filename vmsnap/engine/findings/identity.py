@@ -6,7 +6,7 @@ from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.records import has_foreign_record
 from vmsnap.engine.findings.scene import Scene
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity import Standing, refresh, standing
+from vmsnap.engine.identity.publishing import Standing, refresh, standing
 from vmsnap.model import DomainId
 from vmsnap.ports import Ports
 

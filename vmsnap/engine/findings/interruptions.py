@@ -7,7 +7,7 @@ from vmsnap.engine.changing import preview_operation
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity import refresh
+from vmsnap.engine.identity.publishing import refresh
 from vmsnap.engine.journal import Run
 from vmsnap.engine.steps.definition import lift_fence
 from vmsnap.engine.steps.switching import INSTANT, SwitchDisks

@@ -6,7 +6,7 @@ from pathlib import Path
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity import FORMAT
+from vmsnap.engine.identity.record import FORMAT
 from vmsnap.engine.paths import real
 from vmsnap.errors import HostFileError
 from vmsnap.model import is_device_path

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from vmsnap.engine.codec import from_json, to_json
-from vmsnap.engine.identity import Known, known_before, publish
+from vmsnap.engine.identity.publishing import Known, known_before, publish
 from vmsnap.engine.journal import Run
 from vmsnap.engine.steps.switching import INSTANT, frozen_facts
 from vmsnap.model import CatalogChange, FrozenFacts, Instant, JsonObject, Layer, ResourceId

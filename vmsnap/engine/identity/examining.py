@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vmsnap.engine.identity import IdentityRecord
+from vmsnap.engine.identity.record import IdentityRecord
 from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import HostFileError, ImageError
 from vmsnap.model import ImageInfo, Layer, LayerId

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vmsnap.engine.examining import Scope
-from vmsnap.engine.identity import IdentityRecord, read_record
+from vmsnap.engine.identity.examining import Scope
+from vmsnap.engine.identity.record import IdentityRecord, read_record
 from vmsnap.engine.names import check_name
 from vmsnap.engine.paths import real
 from vmsnap.errors import HostFileError, ImageError, InvalidNameError

@@ -11,7 +11,7 @@ from engine.test_rebuild import lose_database
 from fakes.failing import Failing, raising
 
 from vmsnap.engine.check import check_groups
-from vmsnap.engine.identity import Standing, refresh, standing
+from vmsnap.engine.identity.publishing import Standing, refresh, standing
 from vmsnap.engine.rebuild import RebuildRequest, rebuild
 from vmsnap.errors import HostFileError
 

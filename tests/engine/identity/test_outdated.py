@@ -6,7 +6,7 @@ import pytest
 from engine.patient import codes, only
 
 from vmsnap.engine.check import check_groups
-from vmsnap.engine.identity import refresh
+from vmsnap.engine.identity.publishing import refresh
 from vmsnap.engine.rebuild import RebuildRequest, rebuild
 from vmsnap.model import HostFileType
 from vmsnap.store.opening import open_catalog

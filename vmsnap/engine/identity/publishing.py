@@ -1,25 +1,30 @@
-"""The identity record of a domain: its groups and layers, kept beside its images as well.
+"""Bringing the copies of a domain's identity record up to what the catalog says.
 
-It is a projection of the catalog, for `vmsnap db rebuild` once the database is gone. What it names
-and the catalog does not know is carried on: a new database must not wipe out what is left of a lost
-one, nor an older copy of it what the files prove.
+A record is a projection of the catalog. What it names and the catalog does not know is carried on:
+a new database must not wipe out what is left of a lost one, nor an older copy of it what the files
+prove.
 """
 
-import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from vmsnap.engine.codec import from_json, to_json
-from vmsnap.engine.outdated import Outdated, compare
+from vmsnap.engine.codec import to_json
+from vmsnap.engine.identity.outdated import Outdated, compare
+from vmsnap.engine.identity.record import (
+    FORMAT,
+    IdentityRecord,
+    decode,
+    digest_of,
+    require_format,
+)
 from vmsnap.engine.paths import real
 from vmsnap.errors import ContentError, DomainNotFoundError, HostFileError, VmsnapError
 from vmsnap.model import (
     Digest,
     DomainId,
-    DomainRecord,
     Group,
     GroupState,
     HostId,
@@ -33,34 +38,6 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 log = logging.getLogger(__name__)
-
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityRecord:
-    """What a file beside the images says of a domain.
-
-    `generation` grows by one with each change: of several copies the highest is the newest.
-    `definitions` are those of the groups, which nothing but the database holds otherwise.
-    """
-
-    format: int
-    generation: int
-    host_id: HostId
-    domain_id: DomainId
-    domain_name: str
-    database: str | None
-    record: DomainRecord | None
-    groups: tuple[Group, ...]
-    layers: tuple[Layer, ...]
-    definitions: Mapping[Digest, str] = field(repr=False)
-
-    @property
-    def homes(self) -> frozenset[Path]:
-        """The folders that hold a layer made by vmsnap: each has a copy."""
-        made = (layer for layer in self.layers if layer.is_made_by_vmsnap)
-        return frozenset(real(layer.path).parent for layer in made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +124,6 @@ def refresh(ports: Ports, domain_id: DomainId) -> None:
     publish(ports, host_id, domain_id, known_before(ports, host_id, domain_id))
 
 
-def read_record(ports: Ports, folder: Path, domain_id: DomainId) -> IdentityRecord | None:
-    """Read the copy of a domain's record in a folder; None if there is none.
-
-    Raises HostFileError if it is damaged, of another version, or one of another domain.
-    """
-    data = ports.identities.read(folder, domain_id)
-    return None if data is None else _decoded(data, domain_id, f" in '{folder}'")
-
-
-def _decoded(data: JsonObject, domain_id: DomainId, where: str = "") -> IdentityRecord:
-    where = f"the record of domain '{domain_id}'{where}"
-    _require_format(data, where)
-    try:
-        record = from_json(IdentityRecord, data)
-    except (HostFileError, RecursionError) as error:
-        message = f"{where} is damaged"
-        raise HostFileError(message) from error
-    owners = {(group.resource.host_id, group.resource.domain_id) for group in record.groups}
-    owners |= {(layer.host_id, layer.domain_id) for layer in record.layers}
-    owners |= {(item.host_id, item.id) for item in (record.record,) if item is not None}
-    if record.domain_id != domain_id or owners - {(record.host_id, domain_id)}:
-        message = f"{where} is that of another domain"
-        raise HostFileError(message)
-    return record
-
-
 def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> _State | None:
     layers = ports.catalog.layers(host_id, domain_id)
     folders = {*_folders(layers), *before.folders}
@@ -244,7 +195,7 @@ def _read_all(
             message = f"the record of domain '{domain_id}' in '{folder}' is another host's"
             raise HostFileError(message)
         if data is not None:
-            _require_format(data, f"the record of domain '{domain_id}' in '{folder}'")
+            require_format(data, f"the record of domain '{domain_id}' in '{folder}'")
             found[folder] = data
     return found
 
@@ -252,16 +203,10 @@ def _read_all(
 def _readable(data: JsonObject, domain_id: DomainId) -> IdentityRecord | None:
     """Decode a copy; a damaged one, of which nothing can be carried on, is replaced."""
     try:
-        return _decoded(data, domain_id)
+        return decode(data, domain_id)
     except HostFileError as error:
         log.warning("%s", error.message)
         return None
-
-
-def _require_format(data: JsonObject, where: str) -> None:
-    if data.get("format") != FORMAT:
-        message = f"{where} was written by another version"
-        raise HostFileError(message, hint="use the version of vmsnap that wrote it")
 
 
 def _generation(data: JsonObject) -> int:
@@ -376,11 +321,6 @@ def _definitions(ports: Ports, groups: Iterable[Group], newest: JsonObject) -> d
         except (ContentError, UnicodeDecodeError):
             log.warning("definition '%s' is damaged and gets into no record", digest)
     return found
-
-
-def digest_of(definition: str) -> Digest:
-    """Return the digest by which a definition is known."""
-    return Digest(hashlib.sha256(definition.encode("utf-8", "surrogatepass")).hexdigest())
 
 
 def _folders(layers: Iterable[Layer]) -> list[Path]:
