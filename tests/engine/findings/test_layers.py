@@ -29,6 +29,12 @@ def layers(world, target="vda"):
     return [layer for layer in found if layer.target == target]
 
 
+def frozen(world, name, target="vda"):
+    """The layer that a group froze of a disk."""
+    (group,) = (group for group in world.ports.catalog.groups() if group.name == name)
+    return next(item for item in layers(world) if item.id == group.snapshot(target).layer_id)
+
+
 def test_layer_missing_and_image_missing_name_the_file(grouped):
     middle = layers(grouped)[1]
     middle.path.unlink()
@@ -74,7 +80,7 @@ def test_image_unreadable_and_image_missing_are_ended_by_a_revert(grouped):
 def test_a_damaged_layer_that_one_group_alone_needs_ends_with_it(grouped, damage):
     result = grouped.revert("monday")
     grouped.delete(result.safety.name)
-    leaf = layers(grouped)[1]
+    leaf = frozen(grouped, "tuesday")
     if damage == "missing":
         leaf.path.unlink()
     else:
