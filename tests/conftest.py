@@ -38,7 +38,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the random layer trees of test_trees.py and test_live_trees.py be more, or others."""
-    parser.addoption("--tree-sequences", type=int, default=120, help="how many random sequences")
+    parser.addoption("--tree-sequences", type=int, default=70, help="how many random sequences")
     parser.addoption("--tree-seed", type=int, default=0, help="the seed of the first of them")
     parser.addoption(
         "--live-tree-sequences", type=int, default=18, help="how many of them on a real libvirt"
