@@ -1,5 +1,6 @@
 """The folder that an administrator names for overlays."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_revert_puts_overlays_beside_the_images_where_the_folder_is_gone(world
     for target in world.disks:
         moved = world.active(target).rename(away / world.active(target).name)
         world.edit(str(world.active(target)), str(moved))
-    folder.rmdir()
+    shutil.rmtree(folder)
     world.revert("monday", with_safety=False, allow_disk_changes=True)
     for target, path in world.disks.items():
         assert world.active(target).parent == path.parent

@@ -2,7 +2,6 @@
 
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from fakes.dying import DyingJournals, KilledError, die
@@ -22,7 +21,7 @@ from vmsnap.errors import (
     StateError,
     VmsnapError,
 )
-from vmsnap.model import CatalogChange, GroupState, HostId
+from vmsnap.model import CatalogChange, DomainRecord, GroupState, HostId
 from vmsnap.store.opening import open_catalog
 
 OTHER_UUID = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -222,7 +221,8 @@ def test_a_file_that_cannot_be_removed_leaves_all_rows_for_the_next_purge(left, 
 def test_another_host_that_knows_the_domain_is_said(left):
     """H61."""
     there = HostId("99999999-2222-4333-8444-555555555555")
-    record = replace(left.rows()[3][0], host_id=there, current_id=None, safety_id=None)
+    ours = left.rows()[3][0]
+    record = DomainRecord(there, ours.id, ours.name)
     left.ports.catalog.apply(CatalogChange(record=record))
     assert "99999999" in purge(left).notes[0]
     assert left.rows()[3] == (record,)
