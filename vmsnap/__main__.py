@@ -2,7 +2,7 @@
 
 import sys
 
-from vmsnap.cli.main import main
+from vmsnap.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

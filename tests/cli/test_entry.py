@@ -1,0 +1,51 @@
+"""The entry: the version and a shell's questions are answered before much is imported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vmsnap import __version__
+
+NEEDED = {"vmsnap", "vmsnap.cli", "vmsnap.cli.entry"}
+CODE = """
+import json, sys
+before = set(sys.modules)
+from vmsnap.cli.entry import main
+sys.argv = ["vmsnap", *sys.argv[1:]]
+status = main()
+print(json.dumps([status, sorted(set(sys.modules) - before)]), file=sys.stderr)
+"""
+
+
+def imports_of(*words: str) -> tuple[int, set[str]]:
+    """Run the entry in a fresh interpreter; return its status and what it imported."""
+    command = [sys.executable, "-c", CODE, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    status, names = json.loads(done.stderr.splitlines()[-1])
+    return status, set(names)
+
+
+def test_a_lone_version_imports_nothing_else():
+    assert imports_of("--version") == (0, NEEDED)
+
+
+def test_a_lone_version_is_that_of_the_package(process):
+    done = process("--version")
+    assert (done.returncode, done.stdout) == (0, f"vmsnap {__version__}\n".encode())
+
+
+@pytest.mark.parametrize("words", [("--version", "--json"), ("vm", "list", "--version")])
+def test_a_version_among_other_words_is_answered_by_the_command_line(words, process):
+    done = process(*words)
+    assert done.returncode == 0
+    assert __version__.encode() in done.stdout
+
+
+def test_a_version_that_cannot_be_written_is_said(process):
+    with Path("/dev/full").open("wb") as full:
+        done = process("--version", stdout=full)
+    assert done.returncode == 10
+    assert done.stderr == b"error: the result cannot be written: No space left on device\n"

@@ -1,0 +1,33 @@
+"""The program's entry: what needs no command line library is answered before one is imported."""
+
+import sys
+
+
+def main() -> int:
+    """Run one vmsnap command and return its exit status.
+
+    Importing the command line takes five times as long as starting Python, so a lone `--version`
+    and a shell that completes a name do without.
+    """
+    words = sys.argv[1:]
+    if words[:1] == ["__complete"]:
+        from vmsnap.cli.complete import complete
+
+        return complete(words[1:])
+    if words == ["--version"] and _has_printed_version():
+        return 0
+    from vmsnap.cli.main import main as run
+
+    return run()
+
+
+def _has_printed_version() -> bool:
+    """Print the version; a stdout that cannot be written is left to those who can say so."""
+    from vmsnap import __version__
+
+    try:
+        sys.stdout.write(f"vmsnap {__version__}\n")
+        sys.stdout.flush()
+    except (AttributeError, OSError):  # None: the caller closed it
+        return False
+    return True
