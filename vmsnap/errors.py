@@ -171,6 +171,13 @@ class NoSpaceError(RefusedError):
     code = "no_space"
 
 
+class HookError(RefusedError):
+    """A hook failed; one that may stop operations kept this from being begun."""
+
+    exit_code = 17
+    code = "hook"
+
+
 class UndoneError(VmsnapError):
     """The base of failures after which what had been changed was undone."""
 

@@ -22,6 +22,7 @@ from vmsnap.engine.requests import CreateRequest, DeleteRequest, RevertRequest, 
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.host.domain_xml import XmlDefinitions
+from vmsnap.host.hooks import ProcessHooks
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.identity_files import HiddenIdentityFiles
 from vmsnap.host.images import QemuImages
@@ -284,6 +285,7 @@ def ports(tmp_path, empty_database):
         clock=Clock(),
         watcher=FakeWatcher(),
         identities=HiddenIdentityFiles(),
+        hooks=ProcessHooks(()),
     )
     catalog.close()
 

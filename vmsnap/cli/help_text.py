@@ -12,6 +12,7 @@ STATUSES = {
     14: "wrong state, or not supported",
     15: "not available for revert",
     16: "not enough space",
+    17: "a hook refused",
     20: "libvirt failed",
     21: "a host file failed",
     22: "the database failed",

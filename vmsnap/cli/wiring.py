@@ -13,6 +13,7 @@ from vmsnap.config import Settings
 from vmsnap.errors import DatabaseError, DatabaseUnusableError
 from vmsnap.host.domain_xml import XmlDefinitions
 from vmsnap.host.guest_watcher import ProcessGuestWatcher
+from vmsnap.host.hooks import ProcessHooks
 from vmsnap.host.host_files import LocalHostFiles
 from vmsnap.host.hypervisor import LibvirtHypervisor
 from vmsnap.host.identity_files import HiddenIdentityFiles
@@ -121,6 +122,7 @@ class Wiring:
             clock=SystemClock(),
             watcher=ProcessGuestWatcher(settings.connect_uri),
             identities=HiddenIdentityFiles(),
+            hooks=ProcessHooks(()),
             wait_seconds=settings.wait_seconds,
             user=who_asks(),
         )

@@ -1,9 +1,10 @@
-"""The frame of every verb that changes a domain: its lock, recovery first, an operation's id."""
+"""The frame of every verb that changes a domain: lock, recovery, an operation's id, hooks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from vmsnap.engine import hooks
 from vmsnap.engine.hints import operands
 from vmsnap.engine.history import record_failure, record_success, subject_of
 from vmsnap.engine.journal import refuse_if_cancelled
@@ -32,10 +33,11 @@ def changing(
 ) -> Iterator[Operation]:
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
-    How it ends is recorded in the history. `subject` is what it is about: names or UUIDs of groups
-    or backups as they were typed. Raises BusyError if the lock is not to be had, OtherHostError if
-    another host is at work on a domain of that UUID (unless it `may_be_claimed`: the caller asks
-    then), and what recovery raises if that cannot be done.
+    Hooks are run around it, and how it ends is recorded in the history. `subject` is what it is
+    about: names or UUIDs of groups or backups as they were typed. Raises BusyError if the lock is
+    not to be had, OtherHostError if another host is at work on a domain of that UUID (unless it
+    `may_be_claimed`: the caller asks then), HookError if a hook stops it, and what recovery raises
+    if that cannot be done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
@@ -52,11 +54,14 @@ def changing(
         )
         operation = replace(operation, subject=subject_of(ports, operation, subject))
         try:
+            hooks.run_before(ports, operation)
             yield operation
         except BaseException as error:  # a signal ends it too
             record_failure(ports, operation, error)
+            hooks.run_after(ports, operation, hooks.failed(error))
             raise
-        record_success(ports, operation)
+        operation, outcome = record_success(ports, operation)
+        hooks.run_after(ports, operation, hooks.done(outcome))
 
 
 @contextmanager

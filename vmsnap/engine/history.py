@@ -55,12 +55,19 @@ class HistoryList:
 # --- recording -----------------------------------------------------------------------------------
 
 
-def record_success(ports: Ports, operation: Operation) -> None:
-    """Record an operation that ended without an error; a failure to do so is only warned of."""
+def record_success(ports: Ports, operation: Operation) -> tuple[Operation, Outcome]:
+    """Record an operation that ended without an error; return it with the name of what it made.
+
+    A failure to record it is only warned of.
+    """
+    outcome = Outcome.DONE
     try:
-        _add(ports, _about_what_it_made(ports, operation), _outcome(ports, operation))
+        operation = _about_what_it_made(ports, operation)
+        outcome = _outcome(ports, operation)
+        _add(ports, operation, outcome)
     except VmsnapError as error:
         _warn(ports, operation, error)
+    return operation, outcome
 
 
 def record_failure(ports: Ports, operation: Operation, error: BaseException) -> None:
@@ -84,7 +91,7 @@ def record_failure(ports: Ports, operation: Operation, error: BaseException) -> 
             outcome = _outcome(ports, operation)
         else:
             outcome = Outcome.UNDONE
-        _add(ports, operation, outcome, code=_code(error))
+        _add(ports, operation, outcome, code=error_class(error).code)
     except VmsnapError as second:
         _warn(ports, operation, second)
 
@@ -141,12 +148,13 @@ def _outcome(ports: Ports, operation: Operation) -> Outcome:
     return Outcome.PARTIAL if is_left else Outcome.DONE
 
 
-def _code(error: BaseException) -> str:
+def error_class(error: BaseException) -> type[VmsnapError]:
+    """Return the class whose exit status and code word the run will end with."""
     if isinstance(error, VmsnapError):
-        return error.code
+        return type(error)
     if isinstance(error, Exception):
-        return VmsnapError.code
-    return SignalError.code if isinstance(error, KeyboardInterrupt) else TerminatedError.code
+        return VmsnapError
+    return SignalError if isinstance(error, KeyboardInterrupt) else TerminatedError
 
 
 def _add(

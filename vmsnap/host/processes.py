@@ -42,7 +42,7 @@ def run(
     try:
         output, complaint = process.communicate(timeout=timeout_seconds)
     except BaseException as error:  # a signal, too, must not leave it running
-        if not _has_ended_by_kill(process) and pass_fds:
+        if not has_ended_by_kill(process) and pass_fds:
             message = (
                 f"cannot {task}: '{argv[0]}' (process {process.pid}) hangs and may still write"
             )
@@ -91,8 +91,8 @@ def _start(
         raise error_class(message) from error
 
 
-def _has_ended_by_kill(process: "subprocess.Popen[bytes]") -> bool:
-    """Kill a program; tell whether it is gone."""
+def has_ended_by_kill(process: "subprocess.Popen[bytes]") -> bool:
+    """Kill a program that leads its own process group, and the group; tell whether it is gone."""
     # The program leads its own process group, so what it started goes with it.
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)

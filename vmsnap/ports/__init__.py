@@ -6,6 +6,7 @@ errors that its docstring names. Adapters translate foreign exceptions; nothing 
 
 from vmsnap.ports.all import Ports
 from vmsnap.ports.catalog import Catalog, Draft
+from vmsnap.ports.hooks import Hook, HookMoment, Hooks
 from vmsnap.ports.host_files import FileIdentity, HostFileReading, HostFiles, HostFileSpec
 from vmsnap.ports.hypervisor import Definitions, Hypervisor, LiveMerge, MergeKind, Progress
 from vmsnap.ports.identity_files import IdentityFiles
@@ -31,6 +32,9 @@ __all__ = [
     "GuestWatch",
     "GuestWatcher",
     "Holder",
+    "Hook",
+    "HookMoment",
+    "Hooks",
     "HostFileReading",
     "HostFileSpec",
     "HostFiles",

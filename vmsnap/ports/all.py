@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vmsnap.ports.catalog import Catalog
+from vmsnap.ports.hooks import Hooks
 from vmsnap.ports.host_files import HostFiles
 from vmsnap.ports.hypervisor import Definitions, Hypervisor
 from vmsnap.ports.identity_files import IdentityFiles
@@ -26,6 +27,7 @@ class Ports:
     clock: Clock
     watcher: GuestWatcher
     identities: IdentityFiles
+    hooks: Hooks
     wait_seconds: float = 0.0
     user: str = ""
     """Who runs this, for the history."""
