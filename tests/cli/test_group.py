@@ -49,14 +49,15 @@ def test_80_columns_show_which_group_lacks_a_host_file(vmsnap, group, terminal):
         vmsnap("group", "list")
     assert "NVRAM" in screen.shown
     assert "skipped" in screen.shown
-    assert "CREATED" not in screen.shown
+    assert "KIND" not in screen.shown
 
 
 def test_the_tree_says_where_you_are(vmsnap, group):
     lines = vmsnap("group", "tree", NAME).out.splitlines()
     assert lines[0] == NAME
-    assert lines[1].startswith("`-- monday  (")
-    assert lines[2].startswith("    `-- you are here: ")
+    assert lines[1].startswith("* monday ")
+    assert lines[2].startswith("> you are here ")
+    assert lines[2].endswith("  written since")
 
 
 def test_show_tells_all_of_a_group(vmsnap, host):

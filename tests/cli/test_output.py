@@ -1,7 +1,5 @@
 """The printer: plain text into a pipe, drawn text on a terminal, one document with --json."""
 
-import re
-
 import pytest
 
 from vmsnap.cli.answer import Answer, Branch, Column, Line, Problem, Table
@@ -30,50 +28,6 @@ def test_a_table_in_a_pipe_is_plain_whole_and_aligned(printer, capsys):
 def test_a_tree_in_a_pipe_has_no_box_characters(printer, capsys):
     printer.answer("x", Answer({}, (TREE,)))
     assert capsys.readouterr().out == "web\n|-- a\n|   `-- b\n`-- c\n"
-
-
-def test_a_tree_on_a_terminal_is_drawn(printer, terminal):
-    with terminal("stdout") as screen:
-        printer.answer("x", Answer({}, (TREE,)))
-    assert screen.shown.split() == ["web", "├──", "a", "│", "└──", "b", "└──", "c"]
-
-
-def test_a_table_on_a_terminal_is_never_folded_or_cut(printer, terminal):
-    """What is copied from it has to name the same thing."""
-    with terminal("stdout") as screen:
-        printer.answer("x", Answer({}, (TABLE,)))
-    assert "…" not in screen.shown
-    assert "web\\x1b1" in screen.shown
-    assert LONG in screen.shown
-    assert len(screen.shown.split("\r\n")) == 5
-
-
-@pytest.mark.parametrize(
-    ("columns", "titles"),
-    [
-        (160, ["NAME", "STATE", "KIND", "SIZE"]),
-        (46, ["NAME", "STATE", "KIND", "SIZE"]),
-        (45, ["NAME", "STATE", "SIZE"]),
-        (35, ["NAME", "SIZE"]),
-        (10, ["NAME"]),
-    ],
-)
-def test_a_narrow_terminal_gets_fewer_columns(columns, titles, printer, terminal, monkeypatch):
-    table = Table(
-        (
-            Column("NAME"),
-            Column("STATE", spare=2),
-            Column("KIND", spare=3),
-            Column("SIZE", is_number=True, spare=1),
-        ),
-        (("before-upgrade-1234", "ready", "manual", "5.1 MiB"),),
-    )
-    with terminal("stdout") as screen:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        printer.answer("x", Answer({}, (table,)))
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
-    assert plain.split("\r\n")[0].split() == titles
-    assert "before-upgrade-1234" in plain
 
 
 def test_colours_are_for_terminals_without_no_color(printer, terminal, monkeypatch):

@@ -101,7 +101,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     this_host = ports.hypervisor.host_id() if all_hosts else None
     return Answer(
         {"backups": [documents.backup(view) for view in views]},
-        backup_table(views, this_host=this_host),
+        backup_table(views, of_one=domain is not None, this_host=this_host),
         note=None if views else "no backups yet",
         hint=None if views else pasteable("backup create", domain or "DOMAIN"),
     )

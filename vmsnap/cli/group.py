@@ -46,7 +46,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     this_host = ports.hypervisor.host_id() if all_hosts else None
     return Answer(
         {"groups": [documents.group(view) for view in found.groups]},
-        group_table(found.groups, this_host=this_host),
+        group_table(found.groups, of_one=domain is not None, this_host=this_host),
         note=note,
         hint=hint,
     )
@@ -140,7 +140,10 @@ def _verdict(item: "GroupCheck", reasons: "tuple[Reason, ...]") -> tuple[Block, 
         return (Line(f"{item.group.name}: available", "green"),)
     return (
         Line(f"{item.group.name}: not available", "bold red"),
-        *(Line(f"  {reason.message} ({reason.kind}: {reason.code})") for reason in reasons),
+        *(
+            Line(f"  {reason.message} ({reason.kind}: {reason.code})", hanging=2)
+            for reason in reasons
+        ),
     )
 
 

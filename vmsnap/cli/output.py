@@ -3,19 +3,13 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from vmsnap.cli.answer import Answer, Block, Branch, Line, Problem, Table
+from vmsnap.cli.answer import Answer, Block, Branch, Graph, Problem, Table
+from vmsnap.cli.drawing import ASCII, branch_lines, line_lines, table_of
+from vmsnap.cli.layout import GAP
 from vmsnap.cli.text import clean, width
 from vmsnap.errors import OutputError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_TERMINAL_GUIDES = ("├── ", "└── ", "│   ", "    ")
-# Rich draws a blank, a place for a line and a blank between two columns.
-_GAP = 3
-_PLAIN_GUIDES = ("|-- ", "`-- ", "|   ", "    ")
 
 
 def prepare_streams() -> None:
@@ -142,108 +136,39 @@ def _envelope(command: str, answer: Answer) -> str:
 
 
 def _print_blocks(blocks: Sequence[Block]) -> None:
-    if not is_terminal(sys.stdout):
-        _write(sys.stdout, "".join(f"{line}\n" for line in _plain_lines(blocks)))
-        return
-    from rich.console import Console
+    if is_terminal(sys.stdout):
+        from vmsnap.cli.screen import draw
 
-    console = Console(markup=False, highlight=False, emoji=False)
-    for block in blocks:
-        _draw(console, block)
+        draw(blocks)
+        return
+    _write(sys.stdout, "".join(f"{line}\n" for line in _plain_lines(blocks)))
 
 
 def _plain_lines(blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         if isinstance(block, Table):
             yield from _plain_table(block)
+        elif isinstance(block, Graph):
+            yield from _plain_table(table_of(block, ASCII))
         elif isinstance(block, Branch):
-            yield from (line.text for line in _tree_lines(block, _PLAIN_GUIDES))
+            yield from (line.text for line in branch_lines(block, ASCII, None))
         else:
-            yield clean(block.text)
+            yield from (line.text for line in line_lines(block, None))
 
 
 def _plain_table(table: Table) -> Iterator[str]:
     titles = tuple(column.title for column in table.columns)
-    rows = [titles, *(tuple(clean(cell) for cell in row) for row in table.rows)]
-    widths = [max(width(row[index]) for row in rows) for index in range(len(titles))]
+    rows = [tuple(clean(cell) for cell in row) for row in table.rows]
+    rows = [titles, *rows] if any(titles) else rows
+    widths = [max((width(row[index]) for row in rows), default=0) for index in range(len(titles))]
     for row in rows:
         cells = [
             _padded(cell, widths[index], is_right=table.columns[index].is_number)
             for index, cell in enumerate(row)
         ]
-        yield "  ".join(cells).rstrip()
+        yield (" " * GAP).join(cells).rstrip()
 
 
 def _padded(cell: str, columns: int, *, is_right: bool) -> str:
     space = " " * (columns - width(cell))
     return space + cell if is_right else cell + space
-
-
-def _tree_lines(
-    branch: Branch, guides: tuple[str, str, str, str], lead: str = "", below: str = ""
-) -> Iterator[Line]:
-    middle, last, through, blank = guides
-    yield Line(lead + clean(branch.text), branch.style)
-    for child in branch.children:
-        is_last = child is branch.children[-1]
-        yield from _tree_lines(
-            child,
-            guides,
-            below + (last if is_last else middle),
-            below + (blank if is_last else through),
-        )
-
-
-def _draw(console: "Console", block: Block) -> None:
-    from rich.text import Text
-
-    if isinstance(block, Table):
-        _draw_table(console, block)
-        return
-    lines = [Line(clean(block.text), block.style)] if isinstance(block, Line) else []
-    if isinstance(block, Branch):
-        is_ascii = console.options.ascii_only
-        lines = list(_tree_lines(block, _PLAIN_GUIDES if is_ascii else _TERMINAL_GUIDES))
-    for line in lines:
-        console.print(Text(line.text, style=line.style), soft_wrap=True)
-
-
-def _draw_table(console: "Console", table: Table) -> None:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = _shown_columns(table, console.width)
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for index in shown:
-        column = table.columns[index]
-        drawn.add_column(
-            column.title,
-            style=column.style,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-        )
-    for row in table.rows:
-        drawn.add_row(*(Text(clean(row[index])) for index in shown))
-    # Over the edge rather than folded or cut: what is copied has to name the same thing.
-    seen = console.width
-    console.width = max(seen, sum(_column_width(table, index) + _GAP for index in shown))
-    console.print(drawn)
-    console.width = seen
-
-
-def _shown_columns(table: Table, columns: int) -> list[int]:
-    """Choose by their `spare` the columns that fit on a terminal, and those that must be shown."""
-    shown = list(range(len(table.columns)))
-    spare = sorted(shown, key=lambda index: -table.columns[index].spare)
-    for index in spare:
-        if sum(_column_width(table, kept) + _GAP for kept in shown) - _GAP <= columns:
-            break
-        if table.columns[index].spare:
-            shown.remove(index)
-    return shown
-
-
-def _column_width(table: Table, index: int) -> int:
-    cells = (table.columns[index].title, *(clean(row[index]) for row in table.rows))
-    return max(width(cell) for cell in cells)

@@ -3,31 +3,37 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vmsnap.cli.answer import Block, Branch, Column, Line, Table
+from vmsnap.cli.answer import Block, Branch, Column, Line, Table, spared_first
 from vmsnap.cli.text import NOTHING, host, local_time, size
 
 if TYPE_CHECKING:
     from vmsnap.engine.results import BackupView, VerifyResult
 
 _LIST = (
-    Column("DOMAIN"),
-    Column("BACKUP", "bold"),
+    Column("DOMAIN", folds=True),
+    Column("BACKUP", "bold", folds=True),
     Column("OF", spare=4),
     Column("TYPE"),
     Column("CAPTURE", spare=1),
     Column("SIZE", is_number=True, spare=3),
     Column("CAPTURED", spare=2),
 )
-_VERIFIED = (Column("DOMAIN"), Column("BACKUP", "bold"), Column("TYPE"), Column("VERDICT"))
+_VERIFIED = (
+    Column("DOMAIN", folds=True),
+    Column("BACKUP", "bold", folds=True),
+    Column("TYPE"),
+    Column("VERDICT", folds=True),
+)
 
 
 def backup_table(
-    views: "Sequence[BackupView]", *, this_host: str | None = None
+    views: "Sequence[BackupView]", *, of_one: bool = False, this_host: str | None = None
 ) -> tuple[Block, ...]:
-    """List backups, one row per type of host file."""
+    """List backups, one row per type of host file; `of_one` says that one domain was named."""
     if not views:
         return ()
-    columns = (*_LIST, Column("HOST", "dim")) if this_host else _LIST
+    columns: tuple[Column, ...] = (*_LIST, Column("HOST", "dim")) if this_host else _LIST
+    columns = spared_first(columns, "DOMAIN") if of_one else columns
     return (Table(columns, tuple(_row(view, this_host=this_host) for view in views)),)
 
 
@@ -50,7 +56,9 @@ def backup_page(views: "Sequence[BackupView]") -> tuple[Block, ...]:
     if not views:
         return ()
     resource = views[0].resource
-    remark = (Line(f"description:  {resource.description}"),) if resource.description else ()
+    remark = (
+        (Line(f"description:  {resource.description}", hanging=14),) if resource.description else ()
+    )
     return (
         Line(f"{resource.name}  ({resource.id})", "bold"),
         Line(f"domain:       {resource.domain_name}"),

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from vmsnap.model import LeftOutDisk, Resource
 
 _RECOVERED = (
-    Column("DOMAIN", "bold"),
+    Column("DOMAIN", "bold", folds=True),
     Column("INTERRUPTED", spare=1),
     Column("STARTED", spare=2),
     Column("OUTCOME"),
-    Column("MESSAGE"),
+    Column("MESSAGE", folds=True),
 )
 
 
@@ -36,10 +36,10 @@ def change(
     lost = (f"disk {item.target} {cannot} be kept: {item.reason}" for item in not_kept)
     return (
         Line(done, "bold green") if is_done else Line(would, "bold"),
-        *(Line(f"  {text}") for text in changes),
-        *(Line(f"  {text}", "yellow") for text in lost),
+        *(Line(f"  {text}", hanging=4) for text in changes),
+        *(Line(f"  {text}", "yellow", hanging=4) for text in lost),
         *([Line(f"  {kept}")] if kept and is_done else []),
-        *(Line(f"note: {note}", "yellow") for note in notes),
+        *(Line(f"note: {note}", "yellow", hanging=6) for note in notes),
     )
 
 

@@ -15,7 +15,7 @@ _COLUMNS = (
     Column("PART", "bold"),
     Column("SINCE THEN"),
     Column("LOSES", is_number=True),
-    Column("FILE", spare=1),
+    Column("FILE", spare=1, folds=True),
 )
 _DISKS = {
     "written": "written to",
@@ -48,7 +48,7 @@ def difference(found: "GroupDiff", now: "datetime") -> tuple[Block, ...]:
         Table(_COLUMNS, rows),
         *_definition(found.definition),
         *_remarks(found.host_files),
-        *(Line(f"no revert now: {reason}", "yellow") for reason in found.reasons),
+        *(Line(f"no revert now: {reason}", "yellow", hanging=2) for reason in found.reasons),
     )
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("SEVERITY"),
-    Column("DOMAIN", "bold"),
+    Column("DOMAIN", "bold", folds=True),
     Column("WHAT"),
-    Column("WHERE", spare=1),
+    Column("WHERE", spare=1, folds=True),
 )
 _STYLES = {"danger": "bold red", "warning": "yellow", "note": ""}
 _FIXES = {

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from vmsnap.model import Definition, ForeignSnapshot
 
 _LIST = (
-    Column("DOMAIN", "bold"),
+    Column("DOMAIN", "bold", folds=True),
     Column("STATE"),
     Column("FIRMWARE", spare=3),
     Column("NVRAM", spare=4),
     Column("TPM", spare=5),
-    Column("DISKS", spare=2),
-    Column("SNAPSHOT", spare=1),
+    Column("DISKS", spare=2, folds=True),
+    Column("SNAPSHOT", spare=1, folds=True),
 )
 
 
@@ -47,9 +47,9 @@ def domain_page(view: "DomainView") -> tuple[Block, ...]:
     return (
         Line(f"{domain.name}  ({domain.id})", "bold"),
         Line(f"state:     {domain.state.value}"),
-        *([Line(f"busy:      {view.holder}", "yellow")] if view.holder else []),
+        *([Line(f"busy:      {view.holder}", "yellow", hanging=11)] if view.holder else []),
         # Above the parts: each of them "would be taken" only once this is settled.
-        *(Line(f"note: {note}", "yellow") for note in view.notes),
+        *(Line(f"note: {note}", "yellow", hanging=6) for note in view.notes),
         Line(f"firmware:  {_firmware(domain.definition)}"),
         *_nvram(domain.definition, files.get("nvram")),
         *_tpm(domain.definition, files.get("tpm")),

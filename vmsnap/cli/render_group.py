@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vmsnap.cli.answer import Block, Branch, Column, Line, Table
+from vmsnap.cli.answer import Block, Branch, Column, Graph, Line, Mark, Point, Table, spared_first
 from vmsnap.cli.render_domain import verdict
 from vmsnap.cli.text import NOTHING, age, host, joined, local_time, size
 
@@ -14,39 +14,42 @@ if TYPE_CHECKING:
     from vmsnap.model import Capture, Group, HostFileType, Instant
 
 _LIST = (
-    Column("DOMAIN"),
-    Column("GROUP", "bold"),
-    Column("HERE", "green"),
-    Column("KIND", spare=5),
-    Column("STATE", spare=1),
-    Column("CREATED", spare=2),
+    Column("DOMAIN", folds=True),
+    Column("GROUP", "bold", folds=True),
+    Column("HERE", "green", spare=4),
+    Column("KIND", spare=6),
+    Column("STATE", spare=2),
+    Column("CREATED", spare=1),
     Column("SIZE", is_number=True, spare=3),
-    Column("DISKS", spare=4),
-    Column("NVRAM", spare=6),
-    Column("TPM", spare=7),
+    Column("DISKS", spare=5, folds=True),
+    Column("NVRAM", spare=7),
+    Column("TPM", spare=8),
 )
 _SNAPSHOTS = (
-    Column("DOMAIN"),
-    Column("SNAPSHOT", "bold"),
-    Column("OF", spare=4),
+    Column("DOMAIN", folds=True),
+    Column("SNAPSHOT", "bold", folds=True),
+    Column("OF", spare=5),
     Column("CREATED", spare=2),
     Column("SIZE", is_number=True, spare=1),
-    Column("FORMAT", spare=3),
-    Column("FROZEN FILE"),
+    Column("FORMAT", spare=4),
+    Column("FROZEN FILE", spare=3, folds=True),
 )
 _HOST = Column("HOST", "dim")
 _EXPECTED = frozenset({"captured", "absent", "not_created"})
 _HERE = "you are here"
 
 
-def group_table(views: "Sequence[GroupView]", *, this_host: str | None = None) -> tuple[Block, ...]:
-    """List groups, one per row."""
+def group_table(
+    views: "Sequence[GroupView]", *, of_one: bool = False, this_host: str | None = None
+) -> tuple[Block, ...]:
+    """List groups, one per row; `of_one` says that all are of one domain, which was named."""
     if not views:
         return ()
     lacking = {title for view in views for title in _lacking(view.group)}
     # A group that lacks a host file cannot be reverted as it is: that column is never left out.
     known = tuple(replace(item, spare=0) if item.title in lacking else item for item in _LIST)
     columns = (*known, _HOST) if this_host else known
+    columns = spared_first(columns, "DOMAIN") if of_one else columns
     return (Table(columns, tuple(_row(view, this_host=this_host) for view in views)),)
 
 
@@ -86,7 +89,7 @@ def _captures(group: "Group") -> tuple[str, str]:
 
 
 def snapshot_table(
-    views: "Sequence[GroupView]", *, this_host: str | None = None
+    views: "Sequence[GroupView]", *, of_one: bool = False, this_host: str | None = None
 ) -> tuple[Block, ...]:
     """List snapshots: one row per disk of each group, and one for each that is single."""
     rows = tuple(
@@ -103,7 +106,8 @@ def snapshot_table(
         for view in views
         for disk in view.disks
     )
-    columns = (*_SNAPSHOTS, _HOST) if this_host else _SNAPSHOTS
+    columns: tuple[Column, ...] = (*_SNAPSHOTS, _HOST) if this_host else _SNAPSHOTS
+    columns = spared_first(columns, "DOMAIN") if of_one else columns
     return (Table(columns, rows),) if rows else ()
 
 
@@ -123,19 +127,24 @@ def group_page(view: "GroupView") -> tuple[Block, ...]:
         )
         for disk in view.disks
     )
-    remark = (Line(f"description:  {resource.description}"),) if resource.description else ()
+    remark = (
+        (Line(f"description:  {resource.description}", hanging=14),) if resource.description else ()
+    )
     return (
         Line(f"{group.name}  ({group.id})", "bold"),
         Line(f"domain:       {_domain(view)}"),
         Line(f"state:        {group.state.value}, {group.kind.value}{here}"),
         Line(f"created:      {local_time(resource.created_at)}"),
-        *([Line(f"instant:      {instant(group.instant)}")] if group.instant else []),
+        *([Line(f"instant:      {instant(group.instant)}", hanging=14)] if group.instant else []),
         *remark,
         Line(f"size on disk: {size(view.size_bytes)}"),
         Line(f"NVRAM:        {nvram}"),
         Line(f"TPM:          {tpm}"),
         *disks,
-        *(Line(f"disk {item.target}:  left out: {item.reason}") for item in group.left_out),
+        *(
+            Line(f"disk {item.target}:  left out: {item.reason}", hanging=4)
+            for item in group.left_out
+        ),
     )
 
 
@@ -159,24 +168,54 @@ def instant(found: "Instant") -> str:
 
 
 def tree(found: "GroupTree", now: datetime) -> tuple[Block, ...]:
-    """Draw which group stands on which, and where the machine is now."""
-    active = f"{_HERE}: {size(found.current_size_bytes)} since"
-    here = Branch(active, "bold green")
-    below = (here,) if found.stands_on_nothing else ()
-    roots = tuple(_branch(node, now, here) for node in found.roots)
-    return (Branch(_named(found.domain_name, found.domain_state), "bold", (*roots, *below)),)
+    """Draw which group stands on which, and where the machine is now, oldest first.
+
+    The way to where the machine is goes straight down; all else leads away from it.
+    """
+    here = Point(
+        _HERE, Mark.HERE, ("", size(found.current_size_bytes), "written since"), "bold green"
+    )
+    points = [_point(node, now, here) for node in found.roots]
+    if found.stands_on_nothing:
+        points.append(here)
+    return (Graph(_on(_title(found), points, here), _BESIDE),)
 
 
-def _branch(node: "TreeNode", now: datetime, here: Branch) -> Branch:
+def _title(found: "GroupTree") -> Point:
+    return Point(_named(found.domain_name, found.domain_state), Mark.TITLE, style="bold")
+
+
+def _point(node: "TreeNode", now: datetime, here: Point) -> Point:
     group = node.view.group
-    marks = [word for word in (group.kind.value, group.state.value) if word in _MARKED]
-    created = group.resource.created_at
-    words = [size(node.view.size_bytes), age(created, now), *marks]
-    children = tuple(_branch(child, now, here) for child in node.children)
-    below = (*children, here) if node.view.is_current else children
-    return Branch(f"{group.name}  ({', '.join(words)})", children=below)
+    words: tuple[str, ...] = (group.kind.value, group.state.value)
+    remarks = [word for word in words if word in _MARKED]
+    remarks += [group.resource.description] if group.resource.description else []
+    point = Point(
+        group.name,
+        Mark.SAFETY if group.kind.value == "safety" else Mark.GROUP,
+        (age(group.resource.created_at, now), size(node.view.size_bytes), ", ".join(remarks)),
+    )
+    above = [_point(child, now, here) for child in node.children]
+    return _on(point, [*above, here] if node.view.is_current else above, here)
 
 
+def _on(point: Point, above: list[Point], here: Point) -> Point:
+    """Put points on another: the one that leads to where the machine is, else the last, goes on."""
+    if not above:
+        return point
+    onward = next((item for item in above if _leads_to(item, here)), above[-1])
+    away = tuple(item for item in above if item is not onward)
+    return replace(point, away=away, next=onward)
+
+
+def _leads_to(point: Point, here: Point) -> bool:
+    last = point
+    while last.next is not None:
+        last = last.next
+    return last is here
+
+
+_BESIDE = (Column("", spare=2), Column("", is_number=True, spare=1), Column("", folds=True))
 _MARKED = frozenset({"safety", "deleting", "creating"})
 
 
@@ -185,17 +224,23 @@ def created(result: "CreateResult") -> tuple[Block, ...]:
     if result.group is None:
         return (
             Line(f"would create group '{result.name}' of domain '{result.domain_name}'", "bold"),
-            *(Line(f"  {part.name}: {verdict(part)}") for part in result.disks),
+            *(Line(f"  {part.name}: {verdict(part)}", hanging=4) for part in result.disks),
             *_host_files(result.captures),
             *_notes(result.notes),
         )
     view = result.group
-    left_out = (Line(f"  {item.target}: left out: {item.reason}") for item in result.left_out)
+    left_out = (
+        Line(f"  {item.target}: left out: {item.reason}", hanging=4) for item in result.left_out
+    )
     return (
         Line(f"created group '{result.name}' of domain '{result.domain_name}'", "bold green"),
         Line(f"  disks: {joined(disk.target for disk in view.disks)}"),
         *_host_files(result.captures),
-        *([Line(f"  instant: {instant(view.group.instant)}")] if view.group.instant else []),
+        *(
+            [Line(f"  instant: {instant(view.group.instant)}", hanging=4)]
+            if view.group.instant
+            else []
+        ),
         *left_out,
         *_notes(result.notes),
     )
@@ -210,4 +255,4 @@ def _host_files(captures: "Sequence[tuple[HostFileType, Capture]]") -> tuple[Lin
 
 
 def _notes(notes: Sequence[str]) -> tuple[Line, ...]:
-    return tuple(Line(f"note: {note}", "yellow") for note in notes)
+    return tuple(Line(f"note: {note}", "yellow", hanging=6) for note in notes)

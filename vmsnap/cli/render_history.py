@@ -1,9 +1,8 @@
 """The history of operations as a table for people."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vmsnap.cli.answer import Block, Column, Line, Table
+from vmsnap.cli.answer import Block, Column, Line, Table, spared_first
 from vmsnap.cli.text import NOTHING, duration, host, local_time
 
 if TYPE_CHECKING:
@@ -12,9 +11,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("STARTED"),
-    Column("DOMAIN"),
+    Column("DOMAIN", folds=True),
     Column("VERB", "bold"),
-    Column("NAME"),
+    Column("NAME", folds=True),
     Column("USER", spare=1),
     Column("TOOK", is_number=True, spare=2),
     Column("RESULT"),
@@ -30,9 +29,8 @@ def history_table(
     """
     if not found.lines:
         return ()
-    started, domain, *others = _COLUMNS
-    domain = replace(domain, spare=3) if of_one else domain
-    columns = (started, domain, *others, *([Column("HOST", "dim")] if this_host else []))
+    columns: tuple[Column, ...] = (*_COLUMNS, Column("HOST", "dim")) if this_host else _COLUMNS
+    columns = spared_first(columns, "DOMAIN") if of_one else columns
     rows = tuple(_row(line, this_host=this_host) for line in found.lines)
     undo = tuple(Line(_undo(line), "green") for line in found.lines if line.undo is not None)
     is_left = any(line.entry.outcome.value == "left" for line in found.lines)

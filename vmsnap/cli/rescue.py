@@ -187,4 +187,4 @@ def _page(item: "RebuiltDomain", *, dry_run: bool) -> "Iterable[Block]":
     for name, type_ in item.lost:
         yield Line(f"  {type_.value} of '{name}' is lost: a revert needs --leave {type_.value}")
     for note in item.notes:
-        yield Line(f"note: {note}", "yellow")
+        yield Line(f"note: {note}", "yellow", hanging=6)

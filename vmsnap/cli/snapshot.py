@@ -134,7 +134,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     rows = [row for view in found.groups for row in documents.snapshots(view)]
     return Answer(
         {"snapshots": rows},
-        snapshot_table(found.groups, this_host=this_host),
+        snapshot_table(found.groups, of_one=domain is not None, this_host=this_host),
         note=None if rows else "no snapshots yet",
         hint=None if rows else pasteable("snapshot create", domain or "DOMAIN"),
     )
