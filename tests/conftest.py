@@ -1,6 +1,7 @@
 """What every test gets: an environment without the caller's settings, and the meaning of `live`."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ settings.load_profile("short")
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the caller's settings, and point every folder of a user at the test's own."""
+    """Hide the caller's settings, and point every folder of the caller at the test's own."""
     for name in tuple(os.environ):
         if name.startswith("VMSNAP_") and name not in OF_THE_TEST_BED:
             monkeypatch.delenv(name)
@@ -26,6 +27,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
+    # As root vmsnap believes the passwd entry alone.
+    entry_of = pwd.getpwuid
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: with_home(entry_of(uid), home))
     for name, folder in (
         ("XDG_CONFIG_HOME", ".config"),
         ("XDG_DATA_HOME", ".local/share"),
@@ -34,6 +38,11 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("XDG_RUNTIME_DIR", "run"),
     ):
         monkeypatch.setenv(name, str(home / folder))
+
+
+def with_home(entry: pwd.struct_passwd, home: Path) -> pwd.struct_passwd:
+    """Return a passwd entry with another home."""
+    return pwd.struct_passwd((*entry[:5], str(home), entry[6]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,6 +19,17 @@ from vmsnap.cli import main as program
 from vmsnap.cli import wiring
 from vmsnap.host.domain_xml import XmlDefinitions
 
+# As root vmsnap believes the passwd entry alone: this one has the test's home.
+PROGRAM = """
+import os, pwd, sys
+entry_of = pwd.getpwuid
+def with_home(uid):
+    entry = entry_of(uid)
+    return pwd.struct_passwd((*entry[:5], os.environ["HOME"], entry[6]))
+pwd.getpwuid = with_home
+from vmsnap.cli.main import main
+sys.exit(main())
+"""
 DOMAIN_UUID = "aaaaaaaa-0000-4000-8000-000000000001"
 DOMAIN_XML = """<domain type="qemu">
   <name>vmsnap-test-web</name>
@@ -188,7 +199,7 @@ def process():
 
     def call(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         environment = {**os.environ, "VMSNAP_CONNECT": "qemu:///session", **options.pop("env", {})}
-        command = [sys.executable, "-m", "vmsnap", *words]
+        command = [sys.executable, "-c", PROGRAM, *words]
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,

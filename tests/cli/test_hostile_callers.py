@@ -93,7 +93,9 @@ def program():
     return path
 
 
-@pytest.mark.parametrize("words", [["--version"], ["vm", "list"], ["db", "status"], ["recover"]])
+@pytest.mark.parametrize(
+    "words", [["--version"], ["vm", "list"], ["db", "status"], ["recover", "--dry-run"]]
+)
 def test_the_program_imports_nothing_from_the_folder_it_is_called_in(tmp_path, words):
     """A user's folder may hold anything, and root may stand in it."""
     trap = "import os; os.open('caught', os.O_CREAT)\n"

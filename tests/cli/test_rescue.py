@@ -1,10 +1,11 @@
 """The verbs for the day when the database is gone."""
 
+import os
 import stat
 
 import pytest
-from platformdirs import PlatformDirs
 
+from vmsnap.config.places import own_places
 from vmsnap.host.journal_files import FolderJournals
 
 NAME = "vmsnap-test-web"
@@ -97,7 +98,7 @@ def test_without_a_database_there_is_nothing_to_copy(vmsnap, host, database, tmp
 @pytest.fixture
 def interrupted(lost, database):
     """A revert that was interrupted, and its database is gone."""
-    journals = FolderJournals(PlatformDirs("vmsnap", appauthor=False).user_state_path)
+    journals = FolderJournals(own_places(os.environ).state_folder)
     header = {
         "format": 1,
         "operation": {"domain_name": NAME, "verb": "group revert"},

@@ -1,11 +1,12 @@
 """What the verbs get, and what they are refused, where the database is not what it should be."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
-from platformdirs import PlatformDirs
 
+from vmsnap.config.places import own_places
 from vmsnap.host.journal_files import FolderJournals
 
 NAME = "vmsnap-test-web"
@@ -34,7 +35,7 @@ def begin():
             "database_identity": None,
             "steps": [],
         }
-        folder = PlatformDirs("vmsnap", appauthor=False).user_state_path
+        folder = own_places(os.environ).state_folder
         FolderJournals(folder).start(OTHER, header)
 
     return leave

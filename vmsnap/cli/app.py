@@ -57,6 +57,10 @@ def global_options(
         float | None,
         typer.Option(metavar="SECONDS", min=0, help="Wait for a domain that is busy."),
     ] = None,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write figures for Prometheus there after each change."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and do nothing else.")
     ] = False,
@@ -71,6 +75,7 @@ def global_options(
         "quiet": quiet,
         "verbose": verbose,
         "wait": wait,
+        "metrics_file": str(metrics_file.absolute()) if metrics_file else None,
     }
     session.config_file = config
 

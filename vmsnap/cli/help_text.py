@@ -29,7 +29,7 @@ _COMMON = (0, 2, 10)
 _RANGES = "10-19: refused, nothing was changed. 20-29: a failure; what had been changed was undone."
 _GLOBALS = (
     "Global options, before or after the verb: --connect URI, --database URL, --config FILE, "
-    "--json, -q, -v, --wait SECONDS, --version. 'vmsnap --help' explains them."
+    "--json, -q, -v, --wait SECONDS, --metrics-file FILE, --version. 'vmsnap --help' explains them."
 )
 
 
@@ -61,7 +61,8 @@ def root_epilog(log_file: str) -> str:
             ),
             "Global options stand before or after the verb. Each has a variable (VMSNAP_CONNECT, "
             "VMSNAP_DATABASE, VMSNAP_CONFIG, VMSNAP_JSON, VMSNAP_QUIET, VMSNAP_VERBOSE, "
-            "VMSNAP_WAIT), and all but --config and --version a key in config.toml.",
+            "VMSNAP_WAIT, VMSNAP_METRICS_FILE), and all but --config and --version a key in "
+            "config.toml.",
             _block("Exit statuses:", [f"  {number:<4} {STATUSES[number]}" for number in STATUSES]),
             _RANGES,
             _block("Files:", [f"  {log_file}  (what every changing run did)"]),

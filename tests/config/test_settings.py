@@ -1,3 +1,5 @@
+"""Settings come from the command line, the environment, files or defaults, in this order."""
+
 import os
 import subprocess
 import sys
@@ -5,37 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from vmsnap import config
-from vmsnap.config import Settings, has_password, hidden, load_settings
+from vmsnap.config import Settings, load_settings
+from vmsnap.config.files import LookedAt
 from vmsnap.errors import ConfigError, UnsupportedError, UsageError
 
 SECRET = "s3cr3t"  # noqa: S105 - what the tests look for
 TEST_URI = "test:///default"
 
 
-@pytest.fixture(autouse=True)
-def no_system_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "SYSTEM_CONFIG_FILE", tmp_path / "etc" / "config.toml")
-
-
-@pytest.fixture
-def write_file(tmp_path):
-    """Write a config file; return its path."""
-
-    def write(text: str, mode: int = 0o600) -> Path:
-        path = tmp_path / "my config.toml"
-        path.write_text(text)
-        path.chmod(mode)
-        return path
-
-    return write
-
-
 def load(command_line=None, environment=None, config_file=None) -> Settings:
     return load_settings(command_line or {}, environment or {}, config_file)
 
 
-def test_without_any_setting_the_system_s_libvirt_and_its_fixed_places_are_used():
+def test_without_any_setting_the_system_s_libvirt_and_its_fixed_places_are_used(
+    own_file, system_file
+):
     settings = load()
     assert settings.connect_uri == "qemu:///system"
     assert settings.database_url == "sqlite:////var/lib/vmsnap/vmsnap.db"
@@ -43,7 +29,8 @@ def test_without_any_setting_the_system_s_libvirt_and_its_fixed_places_are_used(
     assert settings.log_file == Path("/var/log/vmsnap/vmsnap.log")
     assert (settings.json, settings.quiet, settings.verbose) == (False, False, False)
     assert settings.wait_seconds == 0
-    assert settings.config_file is None
+    assert settings.metrics_file is None
+    assert settings.files == (LookedAt(own_file, False), LookedAt(system_file, False))
     assert set(settings.sources.values()) == {"default"}
     assert settings.is_default_database
 
@@ -72,7 +59,7 @@ def test_command_line_goes_before_environment_before_file_before_default(write_f
     assert settings.connect_uri == TEST_URI
     assert settings.wait_seconds == 2.5
     assert (settings.json, settings.quiet, settings.verbose) == (True, True, True)
-    assert settings.config_file == path
+    assert settings.files == (LookedAt(path, True),)
     assert settings.sources == {
         "connect": "command line",
         "database": "default",
@@ -80,6 +67,7 @@ def test_command_line_goes_before_environment_before_file_before_default(write_f
         "quiet": "command line",
         "verbose": f"file {path}",
         "wait": "environment VMSNAP_WAIT",
+        "metrics_file": "default",
     }
 
 
@@ -102,16 +90,56 @@ def test_libvirt_s_own_variable_is_the_default_connection(write_file):
     assert load({}, environment, path).connect_uri == "qemu:///session"
 
 
-def test_the_default_file_is_that_of_the_system_or_of_the_user(tmp_path):
-    for path in (
-        config.SYSTEM_CONFIG_FILE,
-        Path(os.environ["XDG_CONFIG_HOME"], "vmsnap/config.toml"),
-    ):
-        path.parent.mkdir(parents=True)
-        path.write_text(f'database = "{path}.db"\n')
-    assert load().config_file == config.SYSTEM_CONFIG_FILE
-    users = load({"connect": TEST_URI}).config_file
-    assert users == Path(os.environ["HOME"], ".config/vmsnap/config.toml")
+def test_the_own_file_wins_key_by_key_over_the_system_s(write, own_file, system_file):
+    write(own_file, "wait = 5\n")
+    write(system_file, 'wait = 9\nquiet = true\ndatabase = "/srv/all.db"\n')
+    settings = load()
+    assert (settings.wait_seconds, settings.quiet) == (5, True)
+    assert settings.sources["wait"] == f"file {own_file}"
+    assert settings.sources["database"] == f"file {system_file}"
+    assert settings.files == (LookedAt(own_file, True), LookedAt(system_file, True))
+
+
+@pytest.mark.parametrize("chosen", ["typed", "variable", "libvirt's variable", "own file"])
+def test_the_system_s_file_is_read_for_the_system_s_libvirt_alone(
+    write, own_file, system_file, chosen
+):
+    write(system_file, "quiet = true\n")
+    write(own_file, f'connect = "{TEST_URI}"\n' if chosen == "own file" else "wait = 1\n")
+    typed = {"connect": TEST_URI} if chosen == "typed" else {}
+    variable = {"variable": "VMSNAP_CONNECT", "libvirt's variable": "LIBVIRT_DEFAULT_URI"}
+    environment = {variable[chosen]: TEST_URI} if chosen in variable else {}
+    settings = load(typed, environment)
+    assert settings.connect_uri == TEST_URI
+    assert not settings.quiet
+    assert settings.files == (LookedAt(own_file, True),)
+
+
+def test_the_system_s_file_names_no_other_libvirt(write, system_file):
+    write(system_file, 'connect = "qemu:///session"\n')
+    with pytest.raises(ConfigError, match="another libvirt than the system's"):
+        load()
+    write(system_file, 'connect = "qemu+unix:///system?socket=/run/x"\n')
+    assert load().connect_uri == "qemu+unix:///system?socket=/run/x"
+
+
+def test_a_named_file_is_the_only_one_that_is_read(write, own_file, system_file, write_file):
+    write(own_file, "quiet = true\n")
+    write(system_file, "verbose = true\n")
+    settings = load({}, {}, write_file("wait = 1\n"))
+    assert (settings.quiet, settings.verbose) == (False, False)
+
+
+def test_the_file_for_figures_is_typed_or_stands_in_a_variable_or_a_file(write_file):
+    path = write_file('metrics_file = "~/x.prom"\n')
+    assert load({}, {}, path).metrics_file == Path(os.environ["HOME"], "x.prom")
+    assert load({}, {"VMSNAP_METRICS_FILE": "/y"}, path).metrics_file == Path("/y")
+    assert load({"metrics_file": "/z"}, {"VMSNAP_METRICS_FILE": "/y"}).metrics_file == Path("/z")
+
+
+def test_a_wrong_option_is_named_as_it_is_typed():
+    with pytest.raises(ConfigError, match="option '--metrics-file' must be an absolute path"):
+        load({"metrics_file": "x.prom"})
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path):
@@ -123,39 +151,6 @@ def test_a_file_that_was_named_must_be_there(tmp_path):
 def test_the_file_of_the_environment_is_read(write_file):
     path = write_file("quiet = true\n")
     assert load({}, {"VMSNAP_CONFIG": str(path)}).quiet
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("patience = 3\n", "unknown key 'patience'"),
-        ("[database]\nurl = 1\n", "key 'database' in .* must be a text"),
-        ('database = ""\n', "key 'database' in .* must be a text"),
-        ("connect = 3\n", "key 'connect' in .* must be a text"),
-        ('json = "true"\n', "key 'json' in .* must be true or false"),
-        ("quiet = 1\n", "key 'quiet' in .* must be true or false"),
-        ('wait = "3"\n', "key 'wait' in .* must be a number of seconds"),
-        ("wait = true\n", "key 'wait' in .* must be a number of seconds"),
-        ("wait = -1\n", "key 'wait' in .* must be a number of seconds"),
-        ("wait = inf\n", "key 'wait' in .* must be a number of seconds"),
-        ("wait =\n", "not valid TOML: line 1"),
-        ('database = "vmsnap.db"\n', "is neither a URL nor an absolute path"),
-    ],
-)
-def test_a_wrong_file_is_refused_naming_file_and_key(write_file, text, message):
-    path = write_file(text)
-    with pytest.raises(ConfigError, match=message) as caught:
-        load({}, {}, path)
-    assert caught.value.exit_code == 10
-
-
-def test_a_file_that_is_no_text_or_no_file_is_refused(write_file, tmp_path):
-    path = write_file("")
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not UTF-8"):
-        load({}, {}, path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load({}, {}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -245,38 +240,6 @@ def test_what_is_neither_a_url_nor_an_absolute_path_is_no_database(given):
             load(*where)
         assert caught.value.hint == "--database sqlite:////absolute/path"
         assert "hush" not in caught.value.message
-
-
-def test_a_file_that_only_root_may_read_says_so(tmp_path, monkeypatch):
-    def denied(*_words, **_options):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
-        load({}, {}, tmp_path / "config.toml")
-    assert caught.value.hint == "run vmsnap as root"
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("sqlite:////srv/a:b@c.db", "sqlite:////srv/a:b@c.db"),
-        ("mysql://vmsnap@db:3306/x", "mysql://vmsnap@db:3306/x"),
-        ("mysql://db:3306/x?ssl_ca=/ca", "mysql://db:3306/x?ssl_ca=/ca"),
-        ("mysql://[::1]:3306/x", "mysql://[::1]:3306/x"),
-        (f"mysql://vmsnap:{SECRET}@db/x", "mysql://vmsnap:***@db/x"),
-        (f"mysql://:{SECRET}@db/x", "mysql://:***@db/x"),
-        (f"mysql://u@corp:{SECRET}@db/x", "mysql://u@corp:***@db/x"),
-        (f"mysql://u:a@{SECRET}/?b@db/x", "mysql://u:***@db/x"),
-        (f"mysql://u:{SECRET}", "mysql://u:***"),
-        (f"mysql://u@h:{SECRET}/x", "mysql://u@h:***/x"),
-        (f"mysql://h/x?user=u&passwd={SECRET}&a=b", "mysql://h/x?user=u&passwd=***&a=b"),
-    ],
-)
-def test_a_hidden_url_shows_all_but_the_password(url, shown):
-    """H50: however it is written."""
-    assert hidden(url) == shown
-    assert has_password(url) is (SECRET in url)
 
 
 def test_loading_settings_imports_nothing_heavy():

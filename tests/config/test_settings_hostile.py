@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from vmsnap.config import Settings, has_password, hidden, load_settings
+from vmsnap.config import Settings, has_password, hidden, load_settings, reference
 from vmsnap.errors import ConfigError, VmsnapError
 
-KEYS = some.sampled_from(["connect", "database", "json", "quiet", "verbose", "wait"])
+KEYS = some.sampled_from([key.name for key in reference.KEYS])
 TEXTS = some.text(max_size=12) | some.sampled_from(
     [
         "qemu:///system",
@@ -29,10 +29,17 @@ VALUES = some.one_of(
     some.booleans().map(lambda value: str(value).lower()),
     some.sampled_from(["9" * 400, "9" * 5000, "1e400", "[]", "{}", "1979-05-27", "nan", "-inf"]),
 )
-FILES = some.dictionaries(KEYS, VALUES, max_size=4).map(
-    lambda values: "".join(f"{key} = {value}\n" for key, value in values.items()).encode(
-        "utf-8", "surrogatepass"
-    )
+TABLES = some.sampled_from(
+    ["", "[defaults]\n", "[domain.web]\n", '[domain."*"]\n', "[[hook]]\n", "[hook]\n", "[domain]\n"]
+)
+FILES = some.builds(
+    lambda title, text: title.encode() + text,
+    TABLES,
+    some.dictionaries(KEYS, VALUES, max_size=4).map(
+        lambda values: "".join(f"{key} = {value}\n" for key, value in values.items()).encode(
+            "utf-8", "surrogatepass"
+        )
+    ),
 )
 # What a shell can put there: any bytes but zero.
 WORDS = some.binary(max_size=12).map(
@@ -58,6 +65,7 @@ def settings_or_refusal(environment, path):
         settings = load_settings({}, environment, path)
         assert isinstance(settings, Settings)
         assert settings.wait_seconds >= 0
+        assert settings.for_domain("web").sources
 
 
 @given(FILES | some.binary(max_size=60))

@@ -1,0 +1,118 @@
+"""Reading config files: which there are, and whether what stands in one can be believed."""
+
+import os
+import re
+import shlex
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmsnap.config.database_urls import has_password
+from vmsnap.config.places import is_root
+from vmsnap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vmsnap.config.domains import Section
+    from vmsnap.config.hooks import HookSettings
+    from vmsnap.config.tables import Table
+
+_MAX_FILE_BYTES = 64 * 1024
+"""Room for hundreds of sections; reading a nested file takes time that grows with its square."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A config file that was looked for."""
+
+    path: Path
+    is_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """What stands in a config file, all of it checked but the values above all tables."""
+
+    path: Path
+    top: "Table"
+    sections: "tuple[Section, ...]"
+    hooks: "tuple[HookSettings, ...]"
+
+
+def read_config_file(path: Path, home: Path, *, is_needed: bool) -> ConfigFile | None:
+    """Read a config file; one that is missing is None unless it is needed.
+
+    Raises ConfigError for one that cannot be read, understood or believed.
+    """
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not is_needed:
+            return None
+        raise ConfigError(f"config file '{path}' is missing") from error
+    except OSError as error:
+        raise ConfigError(
+            f"config file '{path}' cannot be read: {error.strerror}",
+            hint="run vmsnap as root" if isinstance(error, PermissionError) else None,
+        ) from error
+    if len(data) > _MAX_FILE_BYTES:
+        raise ConfigError(f"config file '{path}' is larger than {_MAX_FILE_BYTES} bytes")
+    # A file that says nothing may be anybody's: /dev/null is one.
+    if data and is_root():
+        _require_trusted(path, status)
+    return _contents(path, _parsed(path, data), status, home)
+
+
+def _parsed(path: Path, data: bytes) -> Mapping[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        # Not TOML, or not UTF-8; what stands there may be a password.
+        raise ConfigError(f"config file '{path}' is not valid TOML: {_place(error)}") from None
+
+
+def _contents(
+    path: Path, values: Mapping[str, object], status: os.stat_result, home: Path
+) -> ConfigFile:
+    from vmsnap.config.domains import read_sections
+    from vmsnap.config.hooks import read_hooks
+    from vmsnap.config.tables import top_table
+
+    read = ConfigFile(
+        path, top_table(path, values), read_sections(path, values, home), read_hooks(path, values)
+    )
+    if read.hooks:
+        _require_trusted(path, status)
+    database = values.get("database")
+    is_open = bool(stat.S_IMODE(status.st_mode) & 0o077)
+    if is_open and isinstance(database, str) and has_password(database):
+        raise ConfigError(
+            f"config file '{path}' holds a password and can be read by others",
+            hint=f"chmod 600 {shlex.quote(str(path))}",
+        )
+    return read
+
+
+def _require_trusted(path: Path, status: os.stat_result) -> None:
+    """Refuse a file that others could have written: it names programs that vmsnap runs."""
+    if status.st_uid not in (0, os.geteuid()):
+        who = "root" if is_root() else "root or you"
+        raise ConfigError(
+            f"config file '{path}' belongs to user {status.st_uid}, not to {who}",
+            hint=f"chown root {shlex.quote(str(path))}" if is_root() else None,
+        )
+    if status.st_mode & 0o022:
+        raise ConfigError(
+            f"config file '{path}' can be written by others than its owner",
+            hint=f"chmod go-w {shlex.quote(str(path))}",
+        )
+
+
+def _place(error: Exception) -> str:
+    found = re.search(r"\(at (.+?)\)$", str(error))
+    return found[1] if found else "it is not UTF-8 text"
