@@ -31,19 +31,33 @@ def changing(
     subject: str | Sequence[str] = "",
     may_be_claimed: bool = False,
 ) -> Iterator[Operation]:
+    """Hold the domain's lock for one operation, run hooks around it and record how it ends.
+
+    `subject` is what it is about: names or UUIDs of groups or backups as they were typed. Raises
+    what `holding` and `recorded` raise.
+    """
+    with (
+        holding(ports, domain_id, verb, may_be_claimed=may_be_claimed) as begun,
+        recorded(ports, begun, subject) as operation,
+    ):
+        yield operation
+
+
+@contextmanager
+def holding(
+    ports: Ports, domain_id: DomainId, verb: str, *, may_be_claimed: bool = False
+) -> Iterator[Operation]:
     """Hold the domain's lock for one operation, after what was interrupted on it was recovered.
 
-    Hooks are run around it, and how it ends is recorded in the history. `subject` is what it is
-    about: names or UUIDs of groups or backups as they were typed. Raises BusyError if the lock is
-    not to be had, OtherHostError if another host is at work on a domain of that UUID (unless it
-    `may_be_claimed`: the caller asks then), HookError if a hook stops it, and what recovery raises
+    Raises BusyError if the lock is not to be had, OtherHostError if another host is at work on a
+    domain of that UUID (unless it `may_be_claimed`: the caller asks then), and what recovery raises
     if that cannot be done.
     """
     with _held(ports, domain_id, verb):
         recover_domain(ports, domain_id)
         if not may_be_claimed:
             ports.catalog.require_unclaimed(ports.hypervisor.host_id(), domain_id)
-        operation = Operation(
+        yield Operation(
             id=OperationId(ports.clock.new_id()),
             verb=verb,
             host_id=ports.hypervisor.host_id(),
@@ -52,16 +66,26 @@ def changing(
             started_at=ports.clock.now(),
             user=ports.user,
         )
-        operation = replace(operation, subject=subject_of(ports, operation, subject))
-        try:
-            hooks.run_before(ports, operation)
-            yield operation
-        except BaseException as error:  # a signal ends it too
-            record_failure(ports, operation, error)
-            hooks.run_after(ports, operation, hooks.failed(error))
-            raise
-        operation, outcome = record_success(ports, operation)
-        hooks.run_after(ports, operation, hooks.done(outcome))
+
+
+@contextmanager
+def recorded(
+    ports: Ports, operation: Operation, subject: str | Sequence[str]
+) -> Iterator[Operation]:
+    """Run hooks around an operation, and record in the history how it ends.
+
+    `subject` as for `changing`. Raises HookError if a hook stops it.
+    """
+    operation = replace(operation, subject=subject_of(ports, operation, subject))
+    try:
+        hooks.run_before(ports, operation)
+        yield operation
+    except BaseException as error:  # a signal ends it too
+        record_failure(ports, operation, error)
+        hooks.run_after(ports, operation, hooks.failed(error))
+        raise
+    operation, outcome = record_success(ports, operation)
+    hooks.run_after(ports, operation, hooks.done(outcome))
 
 
 @contextmanager
