@@ -145,6 +145,12 @@ class InUseError(StateError):
     code = "in_use"
 
 
+class PinnedError(StateError):
+    """A group is pinned: it is neither deleted nor ungrouped; nothing was changed."""
+
+    code = "pinned"
+
+
 class UndoRefusedError(StateError):
     """There is nothing to undo, or undoing would surprise; nothing was changed."""
 

@@ -14,11 +14,13 @@ from fakes.second_machine import second_machine
 from vmsnap.engine.backup import create_backup, delete_backup
 from vmsnap.engine.clone import clone_backup
 from vmsnap.engine.delete import delete_groups
+from vmsnap.engine.pin import pin_groups
 from vmsnap.engine.recover import recover_all
 from vmsnap.engine.requests import (
     CloneRequest,
     CreateRequest,
     DeleteRequest,
+    PinRequest,
     RestoreRequest,
     RevertRequest,
     TpmChoice,
@@ -143,6 +145,10 @@ VERBS = MappingProxyType(
             reverted,
             lambda world: delete_groups(world.ports, world.name, ["tuesday"], DeleteRequest()),
         ),
+        "pin": (
+            two_groups,
+            lambda world: pin_groups(world.ports, world.name, ["monday", "tuesday"], PinRequest()),
+        ),
         "clone": (second_machine, lambda world: clone(world, TpmChoice.RESET)),
         "clone with the TPM": (second_machine, lambda world: clone(world, TpmChoice.KEEP)),
         "undo of a clone": (
@@ -179,6 +185,7 @@ def essence(world):
             (
                 group.name if not group.name.startswith("safety-") else "safety",
                 group.state,
+                group.is_pinned,
                 {
                     item.target: world.read(by_id[item.layer_id].path, by_id[item.layer_id].format)
                     for item in group.snapshots

@@ -188,6 +188,7 @@ def group(view: "GroupView") -> "JsonObject":
         "domain_state": view.domain_state,
         "parent_uuid": found.parent_id,
         "is_current": view.is_current,
+        "is_pinned": found.is_pinned,
         "description": resource.description,
         "size_bytes": view.size_bytes,
         "disks": [

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vmsnap.cli import documents, group_change, group_diff, ungroup
+from vmsnap.cli import documents, group_change, group_diff, pin, ungroup
 from vmsnap.cli.answer import Answer, Block, Line, Problem
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import AllHosts, AnyDomain, Domain, Group
@@ -157,3 +157,5 @@ def _problem(item: "GroupCheck", reasons: "tuple[Reason, ...]") -> Problem:
 app.command("diff", epilog=group_diff.EPILOG)(group_diff.diff)
 group_change.register(app)
 app.command("ungroup", epilog=ungroup.EPILOG)(ungroup.ungroup)
+app.command("pin", epilog=pin.PIN)(pin.pin)
+app.command("unpin", epilog=pin.UNPIN)(pin.unpin)

@@ -62,11 +62,15 @@ def _ask(session: Session, domain: str) -> str:
 
 def _gone(plan: "PurgeResult") -> tuple[str, ...]:
     return (
-        *(f"group '{name}' with its backup" for name in plan.groups),
+        *(f"group '{name}' with its backup{_pinned(plan, name)}" for name in plan.groups),
         *(f"snapshot '{name}'" for name in plan.snapshots),
         *(f"backup '{name}'" for name in plan.backups),
         *(f"file '{file.path}' ({size(file.size_bytes)})" for file in plan.removed),
     )
+
+
+def _pinned(plan: "PurgeResult", name: str) -> str:
+    return ", although it is pinned" if name in plan.pinned else ""
 
 
 def _kept(plan: "PurgeResult") -> tuple[str, ...]:
@@ -90,6 +94,7 @@ def _answer(result: "PurgeResult") -> Answer:
             "groups": documents.texts(result.groups),
             "snapshots": documents.texts(result.snapshots),
             "backups": documents.texts(result.backups),
+            "pinned": documents.texts(result.pinned),
             "removed": _files(result.removed),
             "kept": _files(result.kept),
             "is_done": result.is_done,

@@ -46,8 +46,7 @@ def change(
 def deleted(result: "DeleteResult") -> tuple[Block, ...]:
     """Say which groups are gone or would go, disk by disk where something failed."""
     word = "snapshot" if all("/" in name for name in result.groups) else "group"
-    quoted = [f"'{name}'" for name in result.groups]
-    names = f"{word if len(quoted) == 1 else f'{word}s'} {joined(quoted)}"
+    names = named(word, result.groups)
     of = f"of domain '{result.domain_name}'"
     done = f"deleted {names} {of}" if result.is_complete else f"not all of {names} {of} is deleted"
     unmerged = [merge for merge in result.results if result.is_done and not merge.merged]
@@ -58,6 +57,12 @@ def deleted(result: "DeleteResult") -> tuple[Block, ...]:
         is_done=result.is_done,
         notes=result.notes,
     )
+
+
+def named(word: str, names: Sequence[str]) -> str:
+    """Quote names behind the word for what they name, in the singular or plural."""
+    quoted = joined(f"'{name}'" for name in names)
+    return f"{word} {quoted}" if len(names) == 1 else f"{word}s {quoted}"
 
 
 def _unmerged(merge: "MergeResult") -> str:

@@ -37,6 +37,7 @@ _SNAPSHOTS = (
 _HOST = Column("HOST", "dim")
 _EXPECTED = frozenset({"captured", "absent", "not_created"})
 _HERE = "you are here"
+_PINNED = "pinned"
 
 
 def group_table(
@@ -65,13 +66,19 @@ def _row(view: "GroupView", *, this_host: str | None) -> tuple[str, ...]:
         group.name,
         "*" if view.is_current else "",
         group.kind.value,
-        group.state.value,
+        _state(group),
         local_time(group.resource.created_at),
         size(view.size_bytes),
         joined(disk.target for disk in view.disks),
         *_captures(group),
         *([host(group.resource.host_id, this_host)] if this_host else []),
     )
+
+
+def _state(group: "Group") -> str:
+    """Word the state of a group; only one that is ready can be pinned."""
+    is_ready = group.state.value == "ready"
+    return _PINNED if group.is_pinned and is_ready else group.state.value
 
 
 def _domain(view: "GroupView") -> str:
@@ -117,6 +124,7 @@ def group_page(view: "GroupView") -> tuple[Block, ...]:
     resource = group.resource
     nvram, tpm = _captures(group)
     here = f", {_HERE}" if view.is_current else ""
+    pinned = f", {_PINNED}" if group.is_pinned else ""
     disks = tuple(
         Branch(
             f"disk {disk.target}:  {disk.format}, {size(disk.size_bytes)} on disk",
@@ -133,7 +141,7 @@ def group_page(view: "GroupView") -> tuple[Block, ...]:
     return (
         Line(f"{group.name}  ({group.id})", "bold"),
         Line(f"domain:       {_domain(view)}"),
-        Line(f"state:        {group.state.value}, {group.kind.value}{here}"),
+        Line(f"state:        {group.state.value}, {group.kind.value}{pinned}{here}"),
         Line(f"created:      {local_time(resource.created_at)}"),
         *([Line(f"instant:      {instant(group.instant)}", hanging=14)] if group.instant else []),
         *remark,
@@ -187,7 +195,7 @@ def _title(found: "GroupTree") -> Point:
 
 def _point(node: "TreeNode", now: datetime, here: Point) -> Point:
     group = node.view.group
-    words: tuple[str, ...] = (group.kind.value, group.state.value)
+    words: tuple[str, ...] = (group.kind.value, _state(group))
     remarks = [word for word in words if word in _MARKED]
     remarks += [group.resource.description] if group.resource.description else []
     point = Point(
@@ -216,7 +224,7 @@ def _leads_to(point: Point, here: Point) -> bool:
 
 
 _BESIDE = (Column("", spare=2), Column("", is_number=True, spare=1), Column("", folds=True))
-_MARKED = frozenset({"safety", "deleting", "creating"})
+_MARKED = frozenset({"safety", "deleting", "creating", _PINNED})
 
 
 def created(result: "CreateResult") -> tuple[Block, ...]:

@@ -1,47 +1,18 @@
 """The verb delete: end groups, and merge their layers away without changing what others read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 
-from vmsnap.engine.changing import changing, preview_operation, refuse_unsafe, require_changeable
-from vmsnap.engine.disks import require_no_other_users, require_room
+from vmsnap.engine.changing import changing, preview_operation
+from vmsnap.engine.deleting import Deletion, deletion_result, deletion_steps, plan_deletion
 from vmsnap.engine.find import find_domain_id, pick_group, pick_single
-from vmsnap.engine.foreign import Touched, refuse_ruined
-from vmsnap.engine.journal import Step, execute
-from vmsnap.engine.layers import Action, Kept, Merge, plan_merges, plan_waiting
+from vmsnap.engine.journal import execute
 from vmsnap.engine.requests import DeleteRequest
-from vmsnap.engine.results import DeleteResult, MergeResult
-from vmsnap.engine.steps.definition import Fence, LiftFence
-from vmsnap.engine.steps.endings import EndGroups, WaitingLayer, waiting_fact
-from vmsnap.engine.steps.merges import MergeLayers
-from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.engine.trees import adopted_rows, read_tree
-from vmsnap.model import (
-    CatalogChange,
-    Domain,
-    DomainState,
-    Group,
-    GroupState,
-    JsonObject,
-    Layer,
-    Operation,
-    ResourceId,
-)
+from vmsnap.engine.results import DeleteResult
+from vmsnap.model import Group, Operation, ResourceId
 from vmsnap.ports import Ports
 
 VERB = "group delete"
 SINGLE_VERB = "snapshot delete"
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    domain: Domain
-    groups: tuple[Group, ...]
-    merges: tuple[tuple[str, Merge], ...]
-    kept: tuple[tuple[str, Kept], ...]
-    adopted: tuple[Layer, ...]
-    later: tuple[Merge, ...]
 
 
 def delete_groups(
@@ -52,23 +23,25 @@ def delete_groups(
     From the state DELETING on there is only forward. A disk that cannot be merged leaves its groups
     in that state with their whole backup; the next delete of them goes on. So do layers of a domain
     that runs or is paused which only qemu-img could merge: they wait until it is off. Refused
-    (nothing is changed) while another machine uses a layer.
+    (nothing is changed) while another machine uses a layer, and for a group that is pinned.
     """
     domain_id = find_domain_id(ports, domain)
     verb = VERB if groups else SINGLE_VERB
     if request.dry_run:
         plan = _plan(ports, preview_operation(ports, domain_id, verb), groups, request)
-        return _result(plan, None)
+        return deletion_result(plan, None)
     with changing(ports, domain_id, verb, subject=[*groups, *request.singles]) as operation:
         plan = _plan(ports, operation, groups, request)
         names = ", ".join(f"'{group.name}'" for group in plan.groups)
         ports.reporter.step(f"deleting group {names} of domain '{plan.domain.name}'")
-        return _result(plan, execute(ports, operation, _steps(plan, request.bandwidth)))
+        return deletion_result(
+            plan, execute(ports, operation, deletion_steps(plan, request.bandwidth))
+        )
 
 
 def _plan(
     ports: Ports, operation: Operation, texts: Sequence[str], request: DeleteRequest
-) -> _Plan:
+) -> Deletion:
     domain = ports.hypervisor.domain(operation.domain_id)
     known = ports.catalog.groups(operation.host_id, domain.id)
     picked = [pick_group(ports, known, domain.name, text) for text in texts]
@@ -76,48 +49,7 @@ def _plan(
     chosen = {group.id: group for group in picked}
     if request.with_children:
         _add_children(chosen, known)
-    # A group that an earlier delete could not finish is not needed any more either.
-    chosen |= {group.id: group for group in known if group.state is GroupState.DELETING}
-    require_changeable(domain, "groups can only be deleted", may_run=True)
-    refuse_unsafe(ports, domain, "their images cannot be merged then")
-    named = {item.layer_id for group in known if group.id not in chosen for item in group.snapshots}
-    targets = sorted({item.target for group in chosen.values() for item in group.snapshots})
-    merges: list[tuple[str, Merge]] = []
-    kept: list[tuple[str, Kept]] = []
-    later: tuple[Merge, ...] = ()
-    adopted: tuple[Layer, ...] = ()
-    for target in targets:
-        adopted += adopted_rows(ports, operation, domain, (target, named))
-        tree = read_tree(ports, operation, domain, (target, named))
-        planned, stay = plan_merges(tree, is_running=_is_running(domain))
-        merges += [(target, merge) for merge in planned]
-        kept += [(target, item) for item in stay]
-        if _is_running(domain):
-            later += plan_waiting(tree)
-    plan = _Plan(domain, tuple(chosen.values()), tuple(merges), tuple(kept), adopted, later)
-    _refuse_foreign_snapshots(ports, plan)
-    _require_possible(ports, plan)
-    return plan
-
-
-def _refuse_foreign_snapshots(ports: Ports, plan: _Plan) -> None:
-    """Refuse what would ruin a snapshot that libvirt keeps of its own, now or with the machine off.
-
-    Or a group would be left in the state DELETING that no delete can ever end.
-    """
-    written: list[Path] = []
-    rebased: list[Path] = []
-    unlinked: list[Path] = []
-    for merge in (*(merge for _, merge in plan.merges), *plan.later):
-        victim = merge.child if merge.action is Action.COMMIT else merge.layer
-        if merge.action is Action.COMMIT:
-            written.append(merge.layer.path)
-        elif merge.child is not None:
-            rebased.append(merge.child.path)
-        if victim is not None and victim.is_disposable:
-            unlinked.append(victim.path)
-    touched = Touched(tuple(written), tuple(rebased), tuple(unlinked))
-    refuse_ruined(ports.images, plan.domain, touched)
+    return plan_deletion(ports, operation, tuple(chosen.values()), known)
 
 
 def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> None:
@@ -126,101 +58,3 @@ def _add_children(chosen: dict[ResourceId, Group], known: Sequence[Group]) -> No
         group.id: group for group in known if group.parent_id in chosen and group.id not in chosen
     }:
         chosen |= found
-
-
-def _require_possible(ports: Ports, plan: _Plan) -> None:
-    touched = {}
-    for target, merge in plan.merges:
-        for node in (merge.layer, merge.child):
-            if node is not None:
-                touched[node.path] = target
-    require_no_other_users(ports, plan.domain.id, touched)
-    for _, merge in plan.merges:
-        written = merge.layer if merge.action is Action.COMMIT else merge.child
-        if written is not None:
-            require_room(ports.images, written, merge.moved_bytes)
-
-
-def _steps(plan: _Plan, bandwidth: int = 0) -> list[Step]:
-    ids = tuple(group.id for group in plan.groups)
-    is_live = _is_running(plan.domain)
-    steps: list[Step] = [Reserve()]
-    if not is_live:
-        # A running machine needs none; what it would keep from a start is under way already.
-        steps.append(Fence())
-    steps.append(Commit(CatalogChange(deleting=ids, layers=plan.adopted)))
-    for target, merge in plan.merges:
-        step = _merge_step(target, merge)
-        steps.append(replace(step, is_live=True, bandwidth=bandwidth) if is_live else step)
-    waiting = tuple(
-        WaitingLayer(target, item.layer.id, f"layer '{item.layer.path}' waits: {item.reason}")
-        for target, item in plan.kept
-        if item.waits
-    )
-    earlier = tuple(group.id for group in plan.groups if group.state is GroupState.DELETING)
-    return [*steps, EndGroups(ids, waiting, earlier), LiftFence(), Finish()]
-
-
-def _is_running(domain: Domain) -> bool:
-    return domain.state is not DomainState.SHUT_OFF
-
-
-def _merge_step(target: str, merge: Merge) -> MergeLayers:
-    victim = merge.child if merge.action is Action.COMMIT else merge.layer
-    return MergeLayers(
-        target=target,
-        action=merge.action,
-        layer_id=merge.layer.id,
-        child_id=merge.child.id if merge.child else None,
-        layer_path=merge.layer.path,
-        victim=victim.path if victim is not None and victim.is_disposable else None,
-        stands_on=merge.stands_on,
-        intact=tuple(
-            node.id
-            for node in (merge.layer, merge.child)
-            if node is not None and not node.is_changed
-        ),
-    )
-
-
-def _result(plan: _Plan, facts: JsonObject | None) -> DeleteResult:
-    return DeleteResult(
-        domain_name=plan.domain.name,
-        groups=tuple(group.name for group in plan.groups),
-        results=tuple(
-            _merge_result(group, item.target, facts)
-            for group in plan.groups
-            for item in group.snapshots
-        ),
-        changes=tuple(_words(target, merge) for target, merge in plan.merges),
-        is_done=facts is not None,
-        notes=tuple(
-            f"disk {target}: layer '{item.layer.path}' stays: {item.reason}"
-            for target, item in plan.kept
-            if facts is None or not item.waits
-        ),
-    )
-
-
-def _merge_result(group: Group, target: str, facts: JsonObject | None) -> MergeResult:
-    if facts is None:
-        return MergeResult(group.name, target, merged=False)
-    fact = facts.get(f"unmerged:{target}", facts.get(waiting_fact(group.id, target)))
-    if isinstance(fact, list):
-        code, message = fact
-        return MergeResult(group.name, target, merged=False, code=str(code), message=str(message))
-    return MergeResult(group.name, target, merged=True)
-
-
-def _words(target: str, merge: Merge) -> str:
-    layer = merge.layer.path
-    stays = ""
-    if not merge.layer.is_ours:
-        stays = f"; the file '{layer}' stays, vmsnap did not make it"
-    elif merge.layer.is_changed:
-        stays = f"; the file '{layer}' stays, it was written to after it was frozen"
-    if merge.child is None:
-        return f"disk {target}: '{layer}' is dropped{stays}"
-    if merge.action is Action.COMMIT:
-        return f"disk {target}: '{merge.child.path}' is merged into '{layer}'"
-    return f"disk {target}: '{layer}' is merged into '{merge.child.path}'{stays}"

@@ -137,6 +137,7 @@ def _result(ports: Ports, plan: _Plan, facts: JsonObject | None) -> PurgeResult:
         kept=tuple(file for layer, file in files if not _goes(plan, layer)),
         is_done=facts is not None,
         notes=plan.notes,
+        pinned=tuple(group.name for group in plan.groups if group.is_pinned),
     )
 
 

@@ -111,6 +111,14 @@ class UngroupRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PinRequest:
+    """Options of `group pin` and `group unpin`; `pinned` tells which of them it is."""
+
+    pinned: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeRequest:
     """Options of `purge`."""
 

@@ -312,6 +312,17 @@ class UngroupResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PinResult:
+    """What `group pin` or `group unpin` did or would do; `groups` are those that change."""
+
+    domain_name: str
+    groups: tuple[str, ...]
+    is_pinned: bool
+    is_done: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LeftFile:
     """A file that a purge removes, or (`reason` says why) leaves in place; sizes on disk."""
 
@@ -334,6 +345,8 @@ class PurgeResult:
     is_done: bool
     problem: tuple[str, str] | None = None
     notes: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    """Those of `groups` that are pinned."""
 
     @property
     def is_complete(self) -> bool:

@@ -165,6 +165,8 @@ def _plan_group(
     attached = {disk.target for disk in domain.definition.disks}
     # With today's definition a detached disk stays so; what the group holds of it must not go.
     stays = keep_definition and any(item.target not in attached for item in group.snapshots)
+    # A pinned one is left as after any other revert, with the machine on top of it.
+    stays = stays or group.is_pinned
     ends = not stays and can_end(group, layers, groups) and _is_free(ports, domain, own)
     goal = Goal(
         group=group,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from vmsnap.engine.changing import changing, preview_operation
+from vmsnap.engine.deleting import refuse_pinned
 from vmsnap.engine.find import find_known_domain, pick_group
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import execute
@@ -34,8 +35,8 @@ def ungroup(ports: Ports, domain: str, group: str, request: UngroupRequest) -> U
     """Make single snapshots of a group's disks, and of its backup one of its own; or drop that.
 
     Rows change, in one transaction, and nothing else: whether the domain runs, or is defined at
-    all, makes no difference. Refused (nothing is changed) for a group that is being deleted, and
-    where a snapshot would get a name that is taken.
+    all, makes no difference. Refused (nothing is changed) for a group that is pinned or being
+    deleted, and where a snapshot would get a name that is taken.
     """
     domain_id, name = find_known_domain(ports, domain, ports.hypervisor.host_id())
     if request.dry_run:
@@ -63,6 +64,7 @@ def _plan(
         message = f"the state of group '{group.name}' is '{group.state.value}'"
         hint = f"vmsnap group delete {operands(domain_name, group.name)}"
         raise StateError(message, hint=hint)
+    refuse_pinned(domain_name, [group])
     singles = tuple(_single(ports, group, item) for item in group.snapshots)
     taken = {other.name for other in groups}
     for draft in singles:

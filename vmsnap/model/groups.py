@@ -151,7 +151,8 @@ class Instant:
 class Group:
     """The snapshots of one domain at one instant, with its backup (a resource of kind GROUP).
 
-    `instant` is None for groups that are older than its record.
+    `instant` is None for groups that are older than its record. One that `is_pinned` is neither
+    pruned nor deleted.
     """
 
     resource: Resource
@@ -162,6 +163,7 @@ class Group:
     snapshots: tuple[Snapshot, ...]
     left_out: tuple[LeftOutDisk, ...] = ()
     instant: Instant | None = None
+    is_pinned: bool = False
 
     @property
     def id(self) -> ResourceId:

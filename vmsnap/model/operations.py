@@ -50,6 +50,8 @@ class CatalogChange:
     """The instants of groups that become ready."""
     removed_record: DomainRecord | None = None
     """The record of a domain to remove, known by its host and UUID: a purge leaves nothing."""
+    pins: Mapping[ResourceId, bool] = field(default_factory=dict)
+    """Groups that are pinned from now on, or (False) are not."""
 
 
 class Outcome(Enum):

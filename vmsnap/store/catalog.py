@@ -217,6 +217,7 @@ def groups_statement(scope: Scope) -> Select[tuple[object, ...]]:
             snapshot_group.c.stood_still_ms,
             snapshot_group.c.is_quiesced,
             snapshot_group.c.frozen_ms,
+            snapshot_group.c.is_pinned,
         )
         .join(snapshot_group, snapshot_group.c.resource_uuid == resource.c.uuid)
         .where(*scope)

@@ -83,12 +83,13 @@ def apply(connection: Connection, change: CatalogChange) -> None:
             .values(instant_row(instant))
         )
     if change.removed_record is not None:
-        gone = change.removed_record
-        connection.execute(
-            delete(domain).where(domain.c.host_uuid == gone.host_id, domain.c.uuid == gone.id)
-        )
-    if change.removed_record is not None:
         _remove_record(connection, change.removed_record)
+    for group_id, is_pinned in change.pins.items():
+        connection.execute(
+            update(snapshot_group)
+            .where(snapshot_group.c.resource_uuid == group_id)
+            .values(is_pinned=is_pinned)
+        )
 
 
 def _require_drafts(connection: Connection, change: CatalogChange) -> None:

@@ -77,6 +77,7 @@ def group_row(group: Group) -> Row:
         "parent_uuid": group.parent_id,
         "definition_sha256": group.definition_digest,
         "left_out": json.dumps(left_out, ensure_ascii=False),
+        "is_pinned": group.is_pinned,
         **instant_row(group.instant),
     }
 
@@ -247,6 +248,7 @@ def read_group(
         snapshots=tuple(snapshots.get(row["uuid"], ())),
         left_out=tuple(LeftOutDisk(target, reason) for target, reason in left_out),
         instant=_read_instant(row),
+        is_pinned=row["is_pinned"],
     )
 
 

@@ -17,11 +17,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMTEXT, TEXT, VARCHAR
 from sqlalchemy.engine import Dialect
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that migrations/ can make, oldest first; the last is the one that is worked with.
 Kept here so that alembic is imported only to make or upgrade a database."""
 
@@ -145,6 +146,7 @@ snapshot_group = Table(
     Column("stood_still_ms", Double),
     Column("is_quiesced", Boolean),
     Column("frozen_ms", Double),
+    Column("is_pinned", Boolean, nullable=False, server_default=false()),
     Index("ix_group_parent", "parent_uuid"),
     Index("ix_group_definition", "definition_sha256"),
 )

@@ -50,7 +50,7 @@ def left(world):
     "changes",
     [
         {},
-        {"format": 2, "names": "/elsewhere.qcow2"},
+        {"format": 3, "names": "/elsewhere.qcow2"},
         {"layers": 1},
         {"database": "another"},
         {"names": "/elsewhere/web.vmsnap-0123456789ab.qcow2"},

@@ -20,7 +20,7 @@ def record(world):
 
 @pytest.mark.parametrize(
     ("changes", "whose"),
-    [({"host_id": OTHER_HOST}, OTHER_HOST), ({"format": 2}, "another version")],
+    [({"host_id": OTHER_HOST}, OTHER_HOST), ({"format": 3}, "another version")],
 )
 def test_identity_foreign_is_told_and_left(world, record, changes, whose):
     """H61: it is no failure of this machine, which is healthy."""

@@ -49,7 +49,7 @@ def saved(world):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda data: data.update(format=2),
+        lambda data: data.update(format=3),
         lambda data: data.update(format=None),
         lambda data: data.update(groups={}),
         lambda data: data.update(groups=[1]),

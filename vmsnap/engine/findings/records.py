@@ -6,7 +6,7 @@ from pathlib import Path
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene
 from vmsnap.engine.hints import operands
-from vmsnap.engine.identity.record import FORMAT
+from vmsnap.engine.identity.record import FORMATS
 from vmsnap.engine.paths import real
 from vmsnap.errors import HostFileError
 from vmsnap.model import is_device_path
@@ -70,7 +70,7 @@ def foreign_record(scene: Scene, folder: Path) -> str | None:
     host_id = data.get("host_id", scene.host_id)
     if host_id != scene.host_id:
         return f"was written by host '{host_id}', where 'vmsnap db rebuild' may need it"
-    if data.get("format") != FORMAT:
+    if data.get("format") not in FORMATS:
         return "was written by another version, whose 'vmsnap db rebuild' reads it"
     return None
 

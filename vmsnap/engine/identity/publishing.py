@@ -18,6 +18,7 @@ from vmsnap.engine.identity.record import (
     IdentityRecord,
     decode,
     digest_of,
+    encode,
     require_format,
 )
 from vmsnap.engine.paths import real
@@ -165,7 +166,7 @@ def _look(ports: Ports, host_id: HostId, domain_id: DomainId, before: Known) -> 
     )
     found |= _read_all(ports, wanted.homes - found.keys(), (host_id, domain_id))
     is_newer = not outdated.is_empty or _can_come_back(ports, wanted, more_groups)
-    return _State(_object(to_json(wanted)), wanted.homes, found, is_newer)
+    return _State(encode(wanted), wanted.homes, found, is_newer)
 
 
 def _write(ports: Ports, domain_id: DomainId, state: _State) -> None:
@@ -327,7 +328,3 @@ def _folders(layers: Iterable[Layer]) -> list[Path]:
     """Return the folders of layers, each once; block devices are in none that could take a file."""
     paths = (layer.path for layer in layers if not is_device_path(layer.path))
     return list(dict.fromkeys(real(path).parent for path in paths))
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else {}

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from vmsnap.engine.codec import from_json
+from vmsnap.engine.codec import from_json, to_json
 from vmsnap.engine.paths import real
 from vmsnap.errors import HostFileError
 from vmsnap.model import (
@@ -20,6 +20,9 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 FORMAT = 1
+PINNED_FORMAT = 2
+"""That of a record with pinned groups, which earlier versions cannot read."""
+FORMATS = (FORMAT, PINNED_FORMAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,20 @@ def decode(data: JsonObject, domain_id: DomainId, where: str = "") -> IdentityRe
     return record
 
 
+def encode(record: IdentityRecord) -> JsonObject:
+    """Make a file's JSON of a record.
+
+    Without a pinned group it is what versions write and read that know of no pins.
+    """
+    said = {item.name: to_json(getattr(record, item.name)) for item in fields(record)}
+    if any(group.is_pinned for group in record.groups):
+        return {**said, "format": PINNED_FORMAT}
+    return {**said, "groups": [_without_pin(group) for group in record.groups]}
+
+
 def require_format(data: JsonObject, where: str) -> None:
     """Raise HostFileError for a record of another version."""
-    if data.get("format") != FORMAT:
+    if data.get("format") not in FORMATS:
         message = f"{where} was written by another version"
         raise HostFileError(message, hint="use the version of vmsnap that wrote it")
 
@@ -85,3 +99,8 @@ def require_format(data: JsonObject, where: str) -> None:
 def digest_of(definition: str) -> Digest:
     """Return the digest by which a definition is known."""
     return Digest(hashlib.sha256(definition.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _without_pin(group: Group) -> JsonObject:
+    named = (item.name for item in fields(group) if item.name != "is_pinned")
+    return {name: to_json(getattr(group, name)) for name in named}
