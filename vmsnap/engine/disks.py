@@ -220,7 +220,7 @@ def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple
     if disk.path is None:
         return ()
     try:
-        return tuple(real(image.path) for image in images.chain(disk.path, disk.format))
+        return tuple(map(real, images.files(disk.path, disk.format)))
     except ImageError:
         # A broken chain of somebody else must not hide that its top is in use.
         return (real(disk.path),)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vmsnap.errors import ImageError, ProgramMissingError
-from vmsnap.host import image_files
+from vmsnap.host import image_files, image_headers
 from vmsnap.host.image_info import resolved
 from vmsnap.host.image_pull import forget_pulls, pull
 from vmsnap.host.os_errors import READ_ONLY_HINT, translated
@@ -48,6 +48,16 @@ class QemuImages:
             # Asked one by one, the images tell which of them is the trouble.
             self._walk(_absolute(path), format_)
             raise
+
+    def files(self, path: Path, format_: str | None = None) -> tuple[Path, ...]:
+        """Return the files of an image and of all that it stands on, topmost first, resolved.
+
+        Raises ImageError as `chain` does.
+        """
+        found = image_headers.files_of(path, format_)
+        if found is not None:
+            return found
+        return tuple(image.path for image in self.chain(path, format_))
 
     def blocked_at(self, folder: Path, owner: tuple[int, int]) -> Path | None:
         """Return the first folder on the way that a user may not enter, as far as modes tell."""

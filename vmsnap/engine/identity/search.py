@@ -74,7 +74,7 @@ def _files(images: Images, disk: DiskDefinition) -> tuple[Path, ...]:
     if disk.path is None:
         return ()
     try:
-        return tuple(real(image.path) for image in images.chain(disk.path, disk.format))
+        return tuple(map(real, images.files(disk.path, disk.format)))
     except ImageError:
         # Its folder is worth a look all the same.
         return (real(disk.path),)
