@@ -1,5 +1,6 @@
 """The entry: the version and a shell's questions are answered before much is imported."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -49,3 +50,29 @@ def test_a_version_that_cannot_be_written_is_said(process):
         done = process("--version", stdout=full)
     assert done.returncode == 10
     assert done.stderr == b"error: the result cannot be written: No space left on device\n"
+
+
+COLLECTOR = """
+import gc
+import vmsnap.cli.entry, vmsnap.cli.main
+vmsnap.cli.main.main = lambda: print("while importing", gc.isenabled()) or 0
+vmsnap.cli.entry.main()
+print("at the end", gc.get_freeze_count() > 1000)
+"""
+
+
+def test_garbage_is_not_looked_for_while_imports_go_on_nor_at_the_end():
+    command = [sys.executable, "-c", COLLECTOR, "vm", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["while importing False", "at the end True"]
+
+
+@pytest.mark.usefixtures("host")
+def test_garbage_is_looked_for_again_when_a_verb_begins_to_work(vmsnap):
+    gc.disable()
+    try:
+        vmsnap("group", "list")
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()

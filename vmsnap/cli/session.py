@@ -1,5 +1,6 @@
 """One run of vmsnap: its settings, its ports, its log; what all verbs get from Typer's context."""
 
+import gc
 import logging
 import os
 import time
@@ -84,6 +85,10 @@ class Session:
             message = "libvirt's binding for Python is not installed"
             raise ConfigError(message, hint="apt install python3-libvirt") from error
         self._wirings.append(Wiring(self.settings, self.reporter, need))
+        if not gc.isenabled():
+            # All that is large was imported by now, and stays: see entry.py.
+            gc.freeze()
+            gc.enable()
         return self._wirings[-1].ports
 
     @contextmanager
