@@ -11,7 +11,6 @@ NOTHING = "-"
 _HARMFUL = frozenset("\u2028\u2029\u200e\u200f\u061c" + "\u202a\u202b\u202c\u202d\u202e")
 _ISOLATES = frozenset("\u2066\u2067\u2068\u2069")
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_LONG_SECONDS = 10
 _AGES = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
@@ -82,15 +81,9 @@ def age(moment: datetime, now: datetime) -> str:
 
 def duration(seconds: float) -> str:
     """Write how long something took, in its two largest units at most: 0.4 s, 3 min 5 s, 2 h."""
-    if seconds < _LONG_SECONDS:
-        return f"{max(seconds, 0.0):.1f} s"
-    rest = round(seconds)
-    parts: list[str] = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-    return " ".join(parts[:2]).strip()
+    from vmsnap.model import duration as written
+
+    return written(seconds)
 
 
 def joined(words: Iterable[str]) -> str:

@@ -51,13 +51,13 @@ def check_groups(
     for look in range(LOOKS):
         if look:
             time.sleep(PAUSE_SECONDS)
-        before = _traces(ports, domain_id)
+        before = traces(ports, domain_id)
         checks = _check_all(ports, ports.hypervisor.domain(domain_id), group)
         reasons = (reason for check in checks for reason in check.reasons)
         if not any(_may_pass(reason, only_damage=only_damage) for reason in reasons):
             return checks
         # The lock first: an operation that ends behind this look has left other traces.
-        if ports.locks.holder(domain_id) is None and _traces(ports, domain_id) == before:
+        if ports.locks.holder(domain_id) is None and traces(ports, domain_id) == before:
             return checks
     raise _busy(ports, ports.hypervisor.domain(domain_id), group)
 
@@ -79,7 +79,7 @@ def _may_pass(reason: Reason, *, only_damage: bool) -> bool:
     return reason.kind == DAMAGE or (reason.code == INTERRUPTED and not only_damage)
 
 
-def _traces(ports: Ports, domain_id: DomainId) -> tuple[object, ...]:
+def traces(ports: Ports, domain_id: DomainId) -> tuple[object, ...]:
     """Read what no operation on a domain leaves as it was: one that failed is in the history."""
     host_id = ports.hypervisor.host_id()
     try:
@@ -127,7 +127,7 @@ def _layers(images: Images, group: Group, layers: Mapping[LayerId, Layer]) -> It
         if layer is None:
             yield Reason("layer_missing", DAMAGE, f"disk {snapshot.target}: its layer has no row")
             continue
-        problems = list(_chain_problems(images, layer, layers))
+        problems = list(chain_problems(images, layer, layers))
         yield from problems
         if not problems:
             try:
@@ -137,9 +137,10 @@ def _layers(images: Images, group: Group, layers: Mapping[LayerId, Layer]) -> It
                 yield Reason("layer_missing", DAMAGE, message)
 
 
-def _chain_problems(
+def chain_problems(
     images: Images, layer: Layer, layers: Mapping[LayerId, Layer]
 ) -> Iterator[Reason]:
+    """Compare the files of a layer, and of all that it stands on, with what is known of them."""
     found: Layer | None = layer
     while found is not None:
         facts = images.facts(found.path)

@@ -103,7 +103,7 @@ def group_views(ports: Ports, groups: Sequence[Group]) -> tuple[GroupView, ...]:
     for group in groups:
         domain = (group.resource.host_id, group.resource.domain_id)
         is_here = group.resource.host_id == host_id
-        view = _view(ports, group, (layers[domain], records[domain]), is_here=is_here)
+        view = view_of(ports, group, (layers[domain], records[domain]), is_here=is_here)
         views.append(_as_of_today(view, today) if is_here else view)
     return tuple(views)
 
@@ -115,7 +115,7 @@ def view_of_new(ports: Ports, group: Group, change: CatalogChange) -> GroupView:
     """
     layers = {layer.id: layer for layer in change.layers}
     ready = replace(group, state=GroupState.READY)
-    return _view(ports, ready, (layers, change.record), is_here=True)
+    return view_of(ports, ready, (layers, change.record), is_here=True)
 
 
 def _groups(ports: Ports, domain: str | None, *, all_hosts: bool) -> tuple[Group, ...]:
@@ -142,13 +142,14 @@ def _as_of_today(view: GroupView, today: Mapping[DomainId, DomainSummary]) -> Gr
     return replace(view, group=group, domain_state=summary.state.value)
 
 
-def _view(
+def view_of(
     ports: Ports,
     group: Group,
     known: tuple[dict[LayerId, Layer], DomainRecord | None],
     *,
     is_here: bool,
 ) -> GroupView:
+    """Look at a group whose domain's layers and record are `known`; sizes of this host's alone."""
     layers, record = known
     disks = tuple(
         SnapshotDisk(

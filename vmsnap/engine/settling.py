@@ -18,7 +18,7 @@ def recover_domain(ports: Ports, domain_id: DomainId) -> RecoverResult | None:
     """
     interrupted = load(ports, domain_id, STEPS)
     if interrupted is None:
-        if domain_id in ports.journals.pending() and not _is_fenced(ports, domain_id):
+        if domain_id in ports.journals.pending() and not is_fenced(ports, domain_id):
             # Its header was never whole, so nothing was begun. A fence is only defined behind a
             # whole header: with one, the journal was damaged.
             ports.journals.remove(domain_id)
@@ -79,6 +79,7 @@ def _require_its_database(ports: Ports, interrupted: Interrupted) -> None:
     raise DatabaseError(message, hint=f"vmsnap --database {operands(interrupted.database)} recover")
 
 
-def _is_fenced(ports: Ports, domain_id: DomainId) -> bool:
+def is_fenced(ports: Ports, domain_id: DomainId) -> bool:
+    """Tell whether a domain is defined with a fence now."""
     domain = domain_if_defined(ports, domain_id)
     return domain is not None and domain.definition.is_fenced

@@ -41,7 +41,7 @@ from vmsnap.model.machine import (
     TpmDefinition,
     is_device_path,
 )
-from vmsnap.model.moments import local_time
+from vmsnap.model.moments import duration, local_time
 from vmsnap.model.operations import (
     CatalogChange,
     DatabaseStatus,
@@ -92,6 +92,7 @@ __all__ = [
     "Snapshot",
     "SnapshotId",
     "TpmDefinition",
+    "duration",
     "is_device_path",
     "local_time",
 ]

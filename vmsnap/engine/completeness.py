@@ -1,0 +1,90 @@
+"""Whether a group is complete: what its rows, and a look at its files, tell that it lacks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vmsnap.engine.assess import left_out_by_kind
+from vmsnap.engine.check import chain_problems
+from vmsnap.errors import ImageError
+from vmsnap.model import (
+    Capture,
+    Definition,
+    Group,
+    GroupState,
+    HostFileType,
+    Layer,
+    LayerId,
+)
+from vmsnap.ports import Images
+
+_LACKING = frozenset({Capture.SKIPPED, Capture.LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Renounced:
+    """What the administrator said that groups of a domain need not hold."""
+
+    exclude: frozenset[str] = frozenset()
+    """Targets of disks."""
+    without: frozenset[HostFileType] = frozenset()
+
+
+def lacks(
+    group: Group, definition: Definition, layers: Mapping[LayerId, Layer], renounced: Renounced
+) -> tuple[str, ...]:
+    """Say what a group's rows tell that it lacks of the machine as that is now; () is complete."""
+    return (
+        *_state(group),
+        *_disks(group, definition, renounced),
+        *_host_files(group, definition, renounced),
+        *_rows(group, layers),
+    )
+
+
+def damage(images: Images, group: Group, layers: Mapping[LayerId, Layer]) -> tuple[str, ...]:
+    """Say what the files of a group's layers lack; no image is read but for its header."""
+    found: list[str] = []
+    for snapshot in group.snapshots:
+        layer = layers.get(snapshot.layer_id)
+        try:
+            problems = chain_problems(images, layer, layers) if layer is not None else ()
+            found += [problem.message for problem in problems]
+        except ImageError as error:
+            found.append(f"disk {snapshot.target}: {error.message}")
+    return tuple(found)
+
+
+def _state(group: Group) -> Iterator[str]:
+    if group.state is not GroupState.READY:
+        yield f"its state is '{group.state.value}'"
+
+
+def _disks(group: Group, definition: Definition, renounced: Renounced) -> Iterator[str]:
+    reasons = {item.target: item.reason for item in group.left_out}
+    for disk in definition.disks:
+        target = disk.target
+        if left_out_by_kind(disk) or target in renounced.exclude or group.snapshot(target):
+            continue
+        yield (
+            f"disk {target} is left out: {reasons[target]}"
+            if target in reasons
+            else (f"disk {target} was added since")
+        )
+
+
+def _host_files(group: Group, definition: Definition, renounced: Renounced) -> Iterator[str]:
+    parts = {HostFileType.NVRAM: definition.nvram, HostFileType.TPM: definition.tpm}
+    for type_, part in parts.items():
+        backup = group.resource.backup(type_)
+        if part is None or type_ in renounced.without:
+            continue
+        if backup is None:
+            yield f"its {type_.value} backup is missing"
+        elif backup.capture in _LACKING:
+            yield f"{type_.value} was {backup.capture.value}"
+
+
+def _rows(group: Group, layers: Mapping[LayerId, Layer]) -> Iterator[str]:
+    for snapshot in group.snapshots:
+        if snapshot.layer_id not in layers:
+            yield f"disk {snapshot.target}: its layer has no row"

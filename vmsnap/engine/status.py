@@ -1,0 +1,161 @@
+"""The verb status: which domain has no complete group that is young enough."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vmsnap.engine.check import traces
+from vmsnap.engine.completeness import damage, lacks
+from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.listing import view_of
+from vmsnap.engine.troubles import (
+    Expectation,
+    Kept,
+    Level,
+    Trouble,
+    interruption,
+    troubles_of_age,
+    unfinished_deletes,
+    worker,
+)
+from vmsnap.model import (
+    Definition,
+    DomainId,
+    Group,
+    GroupKind,
+    GroupState,
+    ResourceKind,
+)
+from vmsnap.ports import Holder, Ports
+
+_LOOKS = 3
+"""How often a domain is looked at on which an operation came to its end meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainStatus:
+    """How one domain stands: `newest` is its newest group, `complete` its newest complete one.
+
+    Safety groups and single snapshots are neither. `holder` is who is at work on it.
+    """
+
+    domain_id: DomainId
+    domain_name: str
+    expectation: Expectation
+    newest: Kept | None = None
+    complete: Kept | None = None
+    troubles: tuple[Trouble, ...] = ()
+    groups: Mapping[GroupState, int] = field(default_factory=dict)
+    backups: Mapping[ResourceKind, int] = field(default_factory=dict)
+    holder: Holder | None = None
+
+    @property
+    def level(self) -> Level | None:
+        """The worst of the troubles; None if all is fine."""
+        levels = {trouble.level for trouble in self.troubles}
+        return next((level for level in (Level.CRITICAL, Level.WARNING) if level in levels), None)
+
+
+def domain_statuses(
+    ports: Ports, domains: Sequence[str], expect: Callable[[str], Expectation]
+) -> tuple[DomainStatus, ...]:
+    """Say how the named domains stand, or without names all that are defined on this host.
+
+    Of all, domains that are gone are among them if an operation on them was interrupted. `expect`
+    says what is wanted of a domain by its name. Nothing is changed, and no lock is taken. Raises
+    DomainNotFoundError or AmbiguousIdError.
+    """
+    definitions = ports.hypervisor.definitions()
+    fenced = {item.id for item in definitions if item.is_fenced}
+    # Of a domain that runs otherwise than it would start again, the live one comes last.
+    found = {item.id: item for item in definitions}
+    ids = [find_domain_id(ports, text) for text in domains]
+    if not domains:
+        ids = sorted(found, key=lambda key: found[key].name)
+    scenes = [
+        _Scene(ports, found[key], expect(found[key].name), was_fenced=key in fenced)
+        for key in dict.fromkeys(ids)
+        if key in found
+    ]
+    gone = set() if domains else set(ports.journals.pending()) - set(found)
+    return (*(_judged(scene) for scene in scenes), *_interrupted_and_gone(ports, gone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    ports: Ports
+    definition: Definition
+    expectation: Expectation
+    was_fenced: bool
+
+
+def _judged(scene: _Scene) -> DomainStatus:
+    """Look at one domain; what seems amiss while somebody is at work on it may be their doing."""
+    ports, domain_id = scene.ports, scene.definition.id
+    for look in itertools.count(1):
+        before = traces(ports, domain_id)
+        status = _look(scene)
+        # The lock first: an operation that ends behind this look has left other traces.
+        holder = worker(ports, domain_id)
+        if holder is not None:
+            return replace(_look(scene, trusts_rows=True), holder=holder)
+        if status.level is None or look == _LOOKS or traces(ports, domain_id) == before:
+            return status
+    raise AssertionError
+
+
+def _look(scene: _Scene, *, trusts_rows: bool = False) -> DomainStatus:
+    """Judge a domain; with `trusts_rows` files, journal and deletes are left to who is at work."""
+    ports, definition, expectation = scene.ports, scene.definition, scene.expectation
+    host_id = ports.hypervisor.host_id()
+    groups = ports.catalog.groups(host_id, definition.id)
+    newest, complete = _newest(scene, groups, trusts_rows=trusts_rows)
+    troubles = list(troubles_of_age(definition.name, expectation, newest, complete))
+    if not trusts_rows:
+        found = interruption(ports, definition.id, was_fenced=scene.was_fenced)
+        troubles += [found] if found is not None else []
+        troubles += unfinished_deletes(groups)
+    resources = ports.catalog.resources(host_id, definition.id)
+    return DomainStatus(
+        definition.id,
+        definition.name,
+        expectation,
+        newest=newest,
+        complete=complete,
+        troubles=tuple(troubles),
+        groups=Counter(group.state for group in groups if group.kind is not GroupKind.SINGLE),
+        backups=Counter(item.kind for item in resources if item.kind is not ResourceKind.GROUP),
+    )
+
+
+def _newest(
+    scene: _Scene, groups: Sequence[Group], *, trusts_rows: bool
+) -> tuple[Kept | None, Kept | None]:
+    """Find the newest group, and the newest complete one; older ones are not looked at."""
+    ports, definition = scene.ports, scene.definition
+    now = ports.clock.now()
+    rows = ports.catalog.layers(ports.hypervisor.host_id(), definition.id)
+    layers = {layer.id: layer for layer in rows}
+    newest = None
+    for group in sorted(groups, key=lambda item: item.resource.created_at, reverse=True):
+        if group.kind is not GroupKind.MANUAL or group.state is GroupState.CREATING:
+            continue
+        missing = lacks(group, definition, layers, scene.expectation.renounced)
+        if not missing and not trusts_rows:
+            missing = damage(ports.images, group, layers)
+        size_bytes = view_of(ports, group, (layers, None), is_here=True).size_bytes
+        kept = Kept(group, size_bytes, missing, now - group.resource.created_at)
+        newest = newest or kept
+        if not missing:
+            return newest, kept
+    return newest, None
+
+
+def _interrupted_and_gone(ports: Ports, ids: set[DomainId]) -> Iterator[DomainStatus]:
+    for domain_id in sorted(ids):
+        trouble = interruption(ports, domain_id)
+        if trouble is not None and worker(ports, domain_id) is None:
+            record = ports.catalog.record(ports.hypervisor.host_id(), domain_id)
+            name = record.name if record is not None else domain_id
+            yield DomainStatus(domain_id, name, Expectation(), troubles=(trouble,))
