@@ -26,7 +26,7 @@ def test_all_verbs_are_there():
         "group delete", "group ungroup", "group pin", "group unpin", "purge",
         "backup create", "backup list", "backup show",
         "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
-        "recover", "doctor", "db status", "db upgrade", "db backup", "db rebuild",
+        "recover", "status", "doctor", "db status", "db upgrade", "db backup", "db rebuild",
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ STATUSES = {
     "OtherHostError": 14,
     "NotAvailableError": 15,
     "NoSpaceError": 16,
+    "HookError": 17,
     "LibvirtError": 20,
     "HostFileError": 21,
     "HostFileChangedError": 21,

@@ -1,6 +1,5 @@
 """Which domain has no complete group that is young enough, and what else is not fine with it."""
 
-import os
 from datetime import timedelta
 
 import pytest
@@ -240,6 +239,6 @@ def test_a_domain_that_is_not_there_is_an_error(world):
 
 def test_no_lock_is_taken_and_nothing_is_written(world):
     world.create("monday")
-    before = (world.everything(), sorted(os.listdir(world.folder / "state")))
+    before = (world.everything(), sorted((world.folder / "state").iterdir()))
     statuses(world, max_age=DAY)
-    assert (world.everything(), sorted(os.listdir(world.folder / "state"))) == before
+    assert (world.everything(), sorted((world.folder / "state").iterdir())) == before

@@ -15,6 +15,7 @@ from vmsnap.cli import (
     purge,
     recover,
     snapshot,
+    status,
     undo,
     vm,
 )
@@ -84,6 +85,7 @@ app.add_typer(vm.app, name="vm")
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(group.app, name="group")
 app.add_typer(backup.app, name="backup")
+app.command("status", epilog=status.EPILOG)(status.status)
 app.command("undo", epilog=undo.EPILOG)(undo.undo)
 app.command("history", epilog=history.EPILOG)(history.history)
 app.command("purge", epilog=purge.EPILOG)(purge.purge)

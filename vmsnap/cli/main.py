@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vmsnap import __version__
+from vmsnap.cli import nagios
 from vmsnap.cli.answer import Answer, Line, Problem
 from vmsnap.cli.global_options import command_words, moved_to_front
 from vmsnap.cli.output import Printer, forget_stdout, prepare_streams
@@ -48,12 +49,15 @@ def _run(arguments: Sequence[str]) -> int:
         verb = command_words(root, [word for word in arguments if not word.startswith("-")])
         front, rest = moved_to_front(root, arguments)
         verb = command_words(root, rest)
+        printer.is_plugin = nagios.is_asked_for(verb, rest)
         answer = _answer(root, front, rest, session)
     except typer.Exit as end:
         # `--help`: it was printed already.
         return end.exit_code
     except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - the boundary
         answer = _failure(error, session, verb)
+        if nagios.is_asked_for(verb, arguments):
+            printer.is_plugin, answer = True, nagios.unknown(answer)
     what = answer.errors[0].message if answer.errors else answer.status
     session.end(answer.exit_code, what)
     die_on_signals()

@@ -26,6 +26,8 @@ class Printer:
     def __init__(self) -> None:
         self.is_json = False
         self.is_quiet = False
+        self.is_plugin = False
+        """One line on stdout is all that may be said."""
 
     def answer(self, command: str, answer: Answer) -> int:
         """Print a verb's answer and return the exit status.
@@ -34,7 +36,7 @@ class Printer:
         cannot be written for another reason, for instance a full disk.
         """
         try:
-            if self.is_json:
+            if self.is_json and not self.is_plugin:
                 _write(sys.stdout, _envelope(command, answer))
             elif not (self.is_quiet and answer.is_news):
                 _print_blocks(answer.blocks)
@@ -52,7 +54,8 @@ class Printer:
         return answer.exit_code
 
     def _say_the_rest(self, answer: Answer) -> None:
-        for problem in () if answer.is_told else answer.errors:
+        is_shown = not (self.is_quiet and answer.is_news)
+        for problem in () if answer.is_told and is_shown else answer.errors:
             self.problem(problem)
         if self.is_quiet:
             return
@@ -62,9 +65,9 @@ class Printer:
             self.remark("hint", answer.hint)
 
     def problem(self, problem: Problem) -> None:
-        """Print `error: ...` and, if there is one, `hint: ...` on stderr."""
+        """Print `error: ...` and, unless it is to be quiet, `hint: ...` on stderr."""
         self.remark("error", problem.message, "1;31")
-        if problem.hint is not None:
+        if problem.hint is not None and not self.is_quiet:
             self.remark("hint", problem.hint)
 
     def remark(self, label: str, text: str, colour: str = "1") -> None:
@@ -81,7 +84,7 @@ class Printer:
 
     def trace(self, text: str) -> None:
         """Print the traceback of a bug on stderr, line by line and escaped."""
-        for line in text.splitlines():
+        for line in () if self.is_plugin else text.splitlines():
             self.say(clean(line))
 
     def page(self, text: str) -> None:

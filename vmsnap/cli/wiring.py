@@ -21,7 +21,7 @@ from vmsnap.host.images import QemuImages
 from vmsnap.host.journal_files import FolderJournals
 from vmsnap.host.locks import FileLocks
 from vmsnap.model import DatabaseStatus, DomainId, JsonObject
-from vmsnap.ports import Ports, Reporter
+from vmsnap.ports import Hook, HookMoment, Ports, Reporter
 from vmsnap.store import copying, opening
 from vmsnap.store.catalog import SqlCatalog
 from vmsnap.store.empty import EmptyCatalog
@@ -122,7 +122,7 @@ class Wiring:
             clock=SystemClock(),
             watcher=ProcessGuestWatcher(settings.connect_uri),
             identities=HiddenIdentityFiles(),
-            hooks=ProcessHooks(()),
+            hooks=ProcessHooks(_hooks(settings)),
             wait_seconds=settings.wait_seconds,
             user=who_asks(),
         )
@@ -155,6 +155,20 @@ def upgrade_database(settings: Settings) -> tuple[DatabaseStatus, Path | None]:
 def copy_database(settings: Settings, target: Path, *, may_replace: bool) -> int:
     """Copy the database at one instant to an SQLite file; return the file's size."""
     return copying.copy_database(settings.database_url, target, may_replace=may_replace)
+
+
+def _hooks(settings: Settings) -> tuple[Hook, ...]:
+    return tuple(
+        Hook(
+            moment=HookMoment(hook.when.value),
+            command=hook.run,
+            operations=hook.operations,
+            domains=hook.domains,
+            may_stop=hook.on_failure.value == "stop",
+            timeout_seconds=hook.timeout_seconds,
+        )
+        for hook in settings.hooks
+    )
 
 
 def _open_catalog(
