@@ -164,6 +164,20 @@ def test_a_disk_that_cannot_be_taken_refuses_unless_it_is_excluded(world, extra)
     assert {item.target for item in result.left_out} == {"vdb", "sda"}
 
 
+def test_a_disk_may_be_left_out_whether_it_is_there_or_not(world):
+    result = world.create("monday", exclude_if_there=("vdb", "vdz"))
+    assert [disk.target for disk in result.group.disks] == ["vda"]
+    assert {item.target for item in result.left_out} == {"vdb", "sda"}
+
+
+@pytest.mark.parametrize("option", ["exclude", "exclude_if_there"])
+def test_a_dry_run_says_of_an_excluded_disk_that_it_is_left_out(world, option):
+    result = world.create("monday", dry_run=True, **{option: ("vdb",)})
+    said = {part.name: (part.is_taken, part.reason) for part in result.disks}
+    assert said["vda"] == (True, None)
+    assert said["vdb"] == (False, "excluded by name")
+
+
 def test_an_image_that_is_gone_refuses(world):
     world.disks["vdb"].unlink()
     with pytest.raises(UnsupportedError, match="vdb"):

@@ -25,7 +25,7 @@ from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.overlay_folder import require_overlay_folder
 from vmsnap.engine.paths import is_same
 from vmsnap.engine.requests import CreateRequest
-from vmsnap.engine.results import CreateResult, GroupView
+from vmsnap.engine.results import CreateResult, GroupView, PartVerdict
 from vmsnap.engine.steps.overlays import MakeOverlay
 from vmsnap.engine.steps.rows import CommitGroup, Finish, Register, Reserve
 from vmsnap.engine.steps.switching import SwitchDisks
@@ -56,6 +56,7 @@ from vmsnap.model import (
 from vmsnap.ports import Draft, Ports
 
 VERB = "snapshot create"
+_EXCLUDED = "excluded by name"
 ATTEMPTS = 4
 """How often host files that move are tried: at first without suspending the guest, then with."""
 
@@ -123,8 +124,8 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     name = _name(ports, host_id, domain_id, request)
     require_changeable(domain, "a snapshot of it can only be created", may_run=True)
     refuse_unsafe(ports, domain, "libvirt takes no offline snapshot then")
-    disks = assess_disks(ports.images, domain.current)
-    taken = _choose(domain, disks, request)
+    disks = _as_asked(domain, assess_disks(ports.images, domain.current), request)
+    taken = _choose(domain, disks)
     _require_as_defined(domain, taken)
     freezes, notes = _freezing(domain, request)
     notes += check_depth(ports, taken)
@@ -146,7 +147,7 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
         frozen=frozen,
         active=overlays,
         captured=captured,
-        left_out=_left_out(domain, disks, request),
+        left_out=_left_out(domain, disks),
     )
     return _Plan(
         domain=domain,
@@ -267,39 +268,42 @@ def _name(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     return request.name
 
 
-def _choose(
+def _as_asked(
     domain: Domain, disks: Sequence[AssessedDisk], request: CreateRequest
 ) -> tuple[AssessedDisk, ...]:
+    """Return the disks with those left out that are excluded by name."""
     targets = {disk.disk.target for disk in disks}
     for target in request.exclude:
         if target not in targets:
             message = f"domain '{domain.name}' has no disk '{target}'"
             raise UsageError(message, hint=f"vmsnap vm show {operands(domain.name)}")
-    wanted = [disk for disk in disks if disk.disk.target not in request.exclude]
-    for disk in wanted:
+    excluded = {*request.exclude, *request.exclude_if_there}
+    return tuple(
+        replace(disk, verdict=PartVerdict(disk.disk.target, is_taken=False, reason=_EXCLUDED))
+        if disk.disk.target in excluded
+        else disk
+        for disk in disks
+    )
+
+
+def _choose(domain: Domain, disks: Sequence[AssessedDisk]) -> tuple[AssessedDisk, ...]:
+    for disk in disks:
         if disk.verdict.must_be_excluded:
             target = disk.disk.target
             message = f"disk {target} of domain '{domain.name}': {disk.verdict.reason}"
             raise UnsupportedError(message, hint=f"--exclude {operands(target)} goes on without it")
-    taken = tuple(disk for disk in wanted if disk.verdict.is_taken)
+    taken = tuple(disk for disk in disks if disk.verdict.is_taken)
     if not taken:
         message = f"domain '{domain.name}' has no disk that a snapshot would take"
         raise StateError(message, hint=f"vmsnap backup create {operands(domain.name)}")
     return taken
 
 
-def _left_out(
-    domain: Domain, disks: Sequence[AssessedDisk], request: CreateRequest
-) -> tuple[LeftOutDisk, ...]:
+def _left_out(domain: Domain, disks: Sequence[AssessedDisk]) -> tuple[LeftOutDisk, ...]:
     left_out = [
-        LeftOutDisk(
-            disk.disk.target,
-            "excluded by name"
-            if disk.disk.target in request.exclude
-            else disk.verdict.reason or "",
-        )
+        LeftOutDisk(disk.disk.target, disk.verdict.reason or "")
         for disk in disks
-        if disk.disk.target in request.exclude or not disk.verdict.is_taken
+        if not disk.verdict.is_taken
     ]
     seen = {disk.disk.target for disk in disks}
     left_out += [

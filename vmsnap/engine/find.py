@@ -18,6 +18,7 @@ from vmsnap.model import (
     Domain,
     DomainId,
     DomainRecord,
+    DomainSummary,
     Group,
     GroupKind,
     HostId,
@@ -35,10 +36,19 @@ _UUID_PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 
 def find_domain_id(ports: Ports, text: str) -> DomainId:
     """Find a defined domain; raises DomainNotFoundError or AmbiguousIdError."""
+    return _find_defined(ports, text).id
+
+
+def find_domain_name(ports: Ports, text: str) -> str:
+    """Return the name of a defined domain; errors as `find_domain_id`."""
+    return _find_defined(ports, text).name
+
+
+def _find_defined(ports: Ports, text: str) -> DomainSummary:
     domains = ports.hypervisor.domains()
     found = _find(text, domains, name=lambda item: item.name, uuid=lambda item: item.id)
     if found is not None:
-        return found.id
+        return found
     record = _find_record(text, ports.catalog.records(ports.hypervisor.host_id()))
     names = {domain.id: domain.name for domain in domains}
     message, hint = f"no domain '{text}' on this host", "vmsnap vm list"

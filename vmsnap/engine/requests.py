@@ -14,12 +14,14 @@ class CreateRequest:
     `suspend` stops a running guest's processors at the first try, `no_suspend` forbids it.
     `quiesce` freezes its file systems through the agent, which has `freeze_seconds` to answer;
     `try_quiesce` goes on without if that cannot be done. New overlays go into `overlay_dir`, else
-    beside what they stand on.
+    beside what they stand on. `exclude_if_there` leaves disks out too, but the domain need not have
+    them.
     """
 
     name: str | None = None
     description: str = ""
     exclude: tuple[str, ...] = ()
+    exclude_if_there: tuple[str, ...] = ()
     without: frozenset[HostFileType] = frozenset()
     replace: bool = False
     suspend: bool = False
