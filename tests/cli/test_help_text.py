@@ -26,7 +26,8 @@ def test_all_verbs_are_there():
         "group delete", "group ungroup", "group pin", "group unpin", "purge",
         "backup create", "backup list", "backup show",
         "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
-        "recover", "status", "doctor", "db status", "db upgrade", "db backup", "db rebuild",
+        "recover", "status", "doctor", "config show",
+        "db status", "db upgrade", "db backup", "db rebuild",
     }  # fmt: skip
 
 

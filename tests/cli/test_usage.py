@@ -14,7 +14,7 @@ CASES = [
     ("vm list --wait x", "wrong value for '--wait': 'x' is not a number", "vmsnap vm list --help"),
     (
         "snapshot create web1 --without disk",
-        "wrong value for '--without': 'disk' is not one of 'nvram', 'tpm'",
+        "wrong value for '--without': 'disk' is not one of 'nvram', 'tpm', 'none'",
         "vmsnap snapshot create --help",
     ),
     (

@@ -7,6 +7,7 @@ import typer
 
 from vmsnap.cli import (
     backup,
+    config,
     database,
     doctor,
     group,
@@ -91,4 +92,5 @@ app.command("history", epilog=history.EPILOG)(history.history)
 app.command("purge", epilog=purge.EPILOG)(purge.purge)
 app.command("recover", epilog=recover.EPILOG)(recover.recover)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.add_typer(config.app, name="config")
 app.add_typer(database.app, name="db")

@@ -6,6 +6,7 @@ import typer
 
 from vmsnap.cli import backup_clone, documents
 from vmsnap.cli.answer import Answer, Problem
+from vmsnap.cli.from_config import WITHOUT, creating
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import (
     AllHosts,
@@ -20,6 +21,7 @@ from vmsnap.cli.options import (
     Without,
     Yes,
     host_file_types,
+    left_out_types,
 )
 from vmsnap.cli.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.session import Session
@@ -67,15 +69,16 @@ def create(
     request = CreateRequest(
         name=name,
         description=description,
-        without=host_file_types(without),
+        without=left_out_types(without),
         replace=replace,
         dry_run=dry_run,
     )
+    left_open = frozenset(() if without else (WITHOUT,))
     ended = run_on_each(
         session,
         context,
         (domains, all_),
-        lambda ports, domain: create_backup(ports, domain, request),
+        creating(session, create_backup, request, left_open),
         dry_run=dry_run,
     )
     return answer_of(

@@ -9,7 +9,7 @@ import typer
 from vmsnap.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from vmsnap.model import HostFileType
 
@@ -21,11 +21,43 @@ class HostFileWord(Enum):
     TPM = "tpm"
 
 
+class WithoutWord(Enum):
+    """What can be typed for a type of host file that is left out, or for none at all."""
+
+    NVRAM = "nvram"
+    TPM = "tpm"
+    NONE = "none"
+
+
+NONE = WithoutWord.NONE.value
+"""The word that takes back what config.toml says, where an option can be repeated."""
+
+
 def host_file_types(words: "Iterable[HostFileWord] | None") -> "frozenset[HostFileType]":
     """Turn what was typed into the model's words."""
     from vmsnap.model import HostFileType
 
     return frozenset(HostFileType(word.value) for word in words or ())
+
+
+def left_out_types(words: "Sequence[WithoutWord] | None") -> "frozenset[HostFileType]":
+    """Turn what was typed for `--without` into the model's words; raises UsageError."""
+    typed = repeated("--without", [word.value for word in words or ()])
+    return host_file_types(HostFileWord(word) for word in typed)
+
+
+def repeated(option: str, words: "Sequence[str] | None") -> tuple[str, ...]:
+    """Return what was typed for an option that can be repeated, nothing for `none`.
+
+    Raises UsageError for `none` among others.
+    """
+    typed = tuple(words or ())
+    if NONE not in typed:
+        return typed
+    if set(typed) != {NONE}:
+        message = f"'{option} {NONE}' stands alone"
+        raise UsageError(message)
+    return ()
 
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)", re.IGNORECASE)
@@ -79,8 +111,11 @@ Description = Annotated[
     str, typer.Option("--description", metavar="TEXT", help="A remark to keep with it.")
 ]
 Without = Annotated[
-    list[HostFileWord] | None,
-    typer.Option("--without", help="Leave a type of host file out; can be repeated."),
+    list[WithoutWord] | None,
+    typer.Option(
+        "--without",
+        help="Leave a type of host file out; can be repeated. 'none' undoes config.toml's.",
+    ),
 ]
 NoSafety = Annotated[
     bool, typer.Option("--no-safety", help="Keep nothing of the present state; asks first.")

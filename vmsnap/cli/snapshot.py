@@ -7,8 +7,10 @@ import typer
 
 from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer
+from vmsnap.cli.from_config import EXCLUDE, OVERLAY_DIR, QUIESCE, WITHOUT, creating
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import (
+    NONE,
     AllHosts,
     AnyDomain,
     Bandwidth,
@@ -19,11 +21,13 @@ from vmsnap.cli.options import (
     Without,
     Yes,
     bytes_per_second,
-    host_file_types,
+    left_out_types,
+    repeated,
 )
 from vmsnap.cli.questions import pasteable
 from vmsnap.cli.session import Session
 from vmsnap.cli.several import All, Domains, answer_of, run_on_each
+from vmsnap.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and see snapshots.")
 
@@ -46,7 +50,11 @@ def create(
     description: Description = "",
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="TARGET", help="Leave a disk out; can be repeated."),
+        typer.Option(
+            "--exclude",
+            metavar="TARGET",
+            help="Leave a disk out; can be repeated. 'none' undoes config.toml's.",
+        ),
     ] = None,
     without: Without = None,
     suspend: Annotated[
@@ -60,6 +68,9 @@ def create(
     ] = False,
     try_quiesce: Annotated[
         bool, typer.Option("--try-quiesce", help="The same, but go on where that is not possible.")
+    ] = False,
+    no_quiesce: Annotated[
+        bool, typer.Option("--no-quiesce", help="Freeze nothing, whatever config.toml says.")
     ] = False,
     freeze_timeout: Annotated[
         int,
@@ -76,7 +87,7 @@ def create(
         typer.Option(
             "--overlay-dir",
             metavar="DIR",
-            help="Put the new overlays there, not beside their images; needed for block devices.",
+            help="Put new overlays there, as block devices need; 'none': beside the images.",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -84,31 +95,42 @@ def create(
     """Take a group of each domain at one instant, shut off or running.
 
     It holds the domain's disks, NVRAM, TPM state and definition. Several domains are taken side by
-    side, each all or nothing by itself.
+    side, each all or nothing by itself. Each of --exclude, --without, --quiesce
+    and --overlay-dir that is not typed may come from config.toml: see vmsnap config show DOMAIN.
     """
     from vmsnap.cli.render_group import created
     from vmsnap.engine.create import create_group
     from vmsnap.engine.requests import CreateRequest
 
     session: Session = context.obj
+    if no_quiesce and (quiesce or try_quiesce):
+        message = "--no-quiesce excludes --quiesce and --try-quiesce"
+        raise UsageError(message)
     request = CreateRequest(
         name=name,
         description=description,
-        exclude=tuple(exclude or ()),
-        without=host_file_types(without),
+        exclude=repeated("--exclude", exclude),
+        without=left_out_types(without),
         suspend=suspend,
         no_suspend=no_suspend,
         quiesce=quiesce,
         try_quiesce=try_quiesce,
         freeze_seconds=freeze_timeout,
-        overlay_dir=overlay_dir,
+        overlay_dir=None if str(overlay_dir) == NONE else overlay_dir,
         dry_run=dry_run,
     )
+    typed = {
+        EXCLUDE: exclude,
+        WITHOUT: without,
+        QUIESCE: quiesce or try_quiesce or no_quiesce,
+        OVERLAY_DIR: overlay_dir,
+    }
+    left_open = frozenset(key for key, value in typed.items() if not value)
     ended = run_on_each(
         session,
         context,
         (domains, all_),
-        lambda ports, domain: create_group(ports, domain, request),
+        creating(session, create_group, request, left_open),
         dry_run=dry_run,
     )
     return answer_of(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,11 +72,11 @@ class Section:
     pattern: str | None
     table: Table
 
-    def fits(self, name: str) -> bool:
-        """Tell whether it holds for a domain of that name."""
-        from fnmatch import fnmatchcase
-
-        return self.pattern is None or fnmatchcase(name, self.pattern)
+    def fits(self, name: str | None) -> bool:
+        """Tell whether it holds for a domain of that name; None fits no pattern."""
+        if self.pattern is None or name is None:
+            return self.pattern is None
+        return fnmatchcase(name, self.pattern)
 
 
 def read_sections(file: Path, values: Mapping[str, object], home: Path) -> tuple[Section, ...]:

@@ -26,10 +26,10 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_text(duration: timedelta) -> str:
-    """Write a duration so that `parse_duration` reads the same: in its largest whole unit."""
+    """Write a duration so that `parse_duration` reads the same: in whole days, hours, minutes."""
     seconds = int(duration.total_seconds())
-    for unit, name in reversed(_UNITS.items()):
-        length = int(timedelta(**{name: 1}).total_seconds())
+    for unit in "dhm":
+        length = int(parse_duration(f"1{unit}").total_seconds())
         if seconds and seconds % length == 0:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"

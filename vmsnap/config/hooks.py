@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +51,10 @@ class HookSettings:
     timeout_seconds: float = _TIMEOUT_SECONDS
     source: str = ""
     """As in `Settings.sources`: "file PATH [[hook]] 1"."""
+
+    def fits(self, name: str) -> bool:
+        """Tell whether it is for a domain of that name."""
+        return not self.domains or any(fnmatchcase(name, pattern) for pattern in self.domains)
 
 
 def read_hooks(file: Path, values: Mapping[str, object]) -> tuple[HookSettings, ...]:

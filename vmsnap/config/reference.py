@@ -12,7 +12,7 @@ TITLES = {TOP: "", DEFAULTS: "[defaults]", DOMAIN: '[domain."PATTERN"]', HOOK: "
 
 OPERATIONS = (
     *("snapshot create", "snapshot delete"),
-    *("group revert", "group delete", "group ungroup"),
+    *("group revert", "group delete", "group ungroup", "group pin", "group unpin"),
     *("backup create", "backup restore", "backup delete", "backup clone"),
     *("undo", "purge"),
 )

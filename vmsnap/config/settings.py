@@ -75,11 +75,15 @@ class Settings:
         """Whether the database is at its default place, so that its folder may be made."""
         return self.sources["database"] == DEFAULT
 
-    def for_domain(self, name: str) -> "DomainSettings":
-        """Return what the files say for a domain of that name, key by key."""
+    def for_domain(self, name: str | None) -> "DomainSettings":
+        """Return what the files say for a domain of that name, key by key; None fits no pattern."""
         from vmsnap.config.domains import domain_settings
 
         return domain_settings((each for each in self.sections if each.fits(name)), self.home)
+
+    def hooks_for(self, name: str) -> "tuple[HookSettings, ...]":
+        """Return the hooks of a domain of that name."""
+        return tuple(hook for hook in self.hooks if hook.fits(name))
 
 
 def load_settings(
