@@ -2,8 +2,10 @@
 # make test-matrix   run the tests that tell libvirts apart on several: Debian 12, 13 and testing;
 #                    MATRIX="trixie" takes one of them (bookworm trixie forky)
 # make demo   install what is missing, then show the tool on a throw-away machine
-# make bench  install what is missing, then measure how long live creates let a guest stand still,
-#             beside libvirt's bare call; ROUNDS=100 takes longer and gives a better p99
+# make bench  install what is missing, then measure, in some eight minutes: starts beside bare
+#             Python, creates beside a script that does the same, and how long live creates let a
+#             guest stand still beside libvirt's bare call; ROUNDS=100 gives a better p99 there,
+#             BENCH='startup --starts 101' takes one table alone (see tests/live/bench.py --help)
 # make pages  write the tables of docs/ anew that are made from the tests
 # make torture  install what is missing, then kill every verb at every step and fsync, for SECONDS=600;
 #             SEED=… ONLY='…' plays a failure again, PAGE=docs/reliability.md takes the tables over
@@ -28,9 +30,11 @@ demo:
 	@tests/live/private-host.sh .venv/bin/python tests/live/demo.py
 
 ROUNDS = 30
+BENCH =
 bench:
-	tests/live/install.sh test
-	@tests/live/private-host.sh .venv/bin/python tests/live/bench.py --rounds $(ROUNDS)
+	tests/live/install.sh bench
+	@tests/live/private-host.sh .venv/bin/python tests/live/bench.py \
+		--programs .venv/bench/bin --rounds $(ROUNDS) $(BENCH)
 
 pages:
 	tests/live/install.sh test

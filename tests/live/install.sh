@@ -1,7 +1,7 @@
 #!/bin/bash
 # Install what the tests or the demo need and the machine lacks; quick where nothing is missing.
 #
-#     tests/live/install.sh demo | test
+#     tests/live/install.sh demo | test | bench
 #
 # For Debian 12 and later, as root. Made are: packages by apt; .venv in this clone; and the kernel and
 # the guest agent of the test guest in /var/cache/vmsnap-test (VMSNAP_TEST_CACHE). Their packages are
@@ -10,7 +10,7 @@
 set -euo pipefail
 umask 022
 
-usage="usage: install.sh demo | test"
+usage="usage: install.sh demo | test | bench"
 purpose=${1:?$usage}
 clone=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${VMSNAP_TEST_CACHE:-/var/cache/vmsnap-test}
@@ -29,7 +29,7 @@ packages=(
 )
 case $purpose in
     demo) extras= ;;
-    test) extras='[dev,mysql]'; packages+=(mariadb-server git gcc libc6-dev) ;;
+    test | bench) extras='[dev,mysql]'; packages+=(mariadb-server git gcc libc6-dev sqlite3) ;;
     *) echo "$usage" >&2; exit 2 ;;
 esac
 
@@ -134,7 +134,7 @@ fi
 
 # python3-libvirt comes from apt and is seen through --system-site-packages: pip must not build it.
 is_fresh() { [ -e "$1" ] && [ ! "$clone/pyproject.toml" -nt "$1" ]; }
-stamp="$clone/.venv/installed-for-$purpose"
+stamp="$clone/.venv/installed-for-${purpose/bench/test}"
 # What the tests need includes what the demo needs.
 if ! is_fresh "$stamp" && ! is_fresh "$clone/.venv/installed-for-test"; then
     say "installing vmsnap$extras into .venv"
@@ -142,4 +142,20 @@ if ! is_fresh "$stamp" && ! is_fresh "$clone/.venv/installed-for-test"; then
     "$clone/.venv/bin/pip" install -q --disable-pip-version-check --root-user-action ignore \
         -e "$clone$extras" </dev/null >&2
     touch "$stamp"
+fi
+
+# What is measured is vmsnap as it is installed: from a wheel, its modules compiled.
+if [ "$purpose" = bench ]; then
+    say "installing vmsnap's wheel into .venv/bench"
+    wheels=$(mktemp -d)
+    trap 'rm -rf "$wheels"' EXIT
+    rm -rf "$clone/build" # a module that is no more would come along
+    pip=("$clone/.venv/bin/pip" -q --disable-pip-version-check)
+    "${pip[@]}" wheel --no-deps -w "$wheels" "$clone" </dev/null >&2
+    [ -x "$clone/.venv/bench/bin/python" ] ||
+        "$python" -m venv --system-site-packages "$clone/.venv/bench"
+    pip=("$clone/.venv/bench/bin/pip" -q --disable-pip-version-check)
+    "${pip[@]}" install --root-user-action ignore "$wheels"/*.whl </dev/null >&2
+    "${pip[@]}" install --root-user-action ignore --no-deps --force-reinstall \
+        "$wheels"/*.whl </dev/null >&2
 fi
