@@ -23,7 +23,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--programs", type=Path, default=Path(sys.executable).parent)
     parser.add_argument("--starts", type=int, default=31, help="rounds of the table startup")
     parser.add_argument("--creates", type=int, default=15, help="rounds of creates of one machine")
-    parser.add_argument("--alls", type=int, default=5, help="rounds of creates of all machines")
+    parser.add_argument("--together", type=int, default=5, help="rounds of creates of all machines")
     parser.add_argument("--machines", type=int, default=10, help="how many those are")
     parser.add_argument("--rounds", type=int, default=30, help="rounds of the table stillness")
     parser.add_argument("--disks", type=int, nargs="+", default=(1, 4, 16), help="its guests")
@@ -56,7 +56,7 @@ def main() -> int:
 def measure_operations(options: argparse.Namespace, where: str) -> tuple[str, ...]:
     """Measure creates of one machine and of all; return the rows of both."""
     lines: tuple[str, ...] = ()
-    for machines, times in ((1, options.creates), (options.machines, options.alls)):
+    for machines, times in ((1, options.creates), (options.machines, options.together)):
         say(f"{times} rounds with {machines} machines, {where}")
         lines += operations.measure(options.programs, machines=machines, times=times, where=where)
     return lines

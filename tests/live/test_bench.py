@@ -48,7 +48,7 @@ def test_the_benchmark_measures_starts_beside_python():
 
 @pytest.mark.live
 def test_the_benchmark_measures_creates_beside_a_script():
-    title, lines = bench("operations", "--creates", "1", "--alls", "1", "--machines", "2")
+    title, lines = bench("operations", "--creates", "1", "--together", "1", "--machines", "2")
     assert title.startswith("operations ")
     assert [line[:44].strip() for line in lines] == [
         f"{what}, {where}"
