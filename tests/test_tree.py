@@ -6,8 +6,8 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "vmsnap"
-# Not of one room: suites that fakes and adapters both pass, the fakes, and the real host.
-OTHER_FOLDERS = {"contracts", "fakes", "live", "torture", "data"}
+# Not of one room: suites that fakes and adapters both pass, the fakes, the real host, packages.
+OTHER_FOLDERS = {"contracts", "fakes", "live", "packages", "torture", "data"}
 # What no single module does: named after what is shown.
 OF_SEVERAL_MODULES = {
     "engine/test_block_devices.py",

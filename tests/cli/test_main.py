@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -226,8 +226,7 @@ def test_the_version_needs_no_engine():
 
 
 def test_the_version_is_that_of_the_package(vmsnap):
-    project = Path(__file__).parents[2] / "pyproject.toml"
-    version = tomllib.loads(project.read_text())["project"]["version"]
+    version = metadata.version("vmsnap")
     assert vmsnap("--version").out == f"vmsnap {version}\n"
     assert vmsnap("vm", "list", "--json", "--version").data == {"version": version}
 
