@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from contracts.hypervisor_beds import LiveBed, disk_xml, domain_xml, make_image, new_id
@@ -15,6 +16,9 @@ from vmsnap.host.guest_watcher import ProcessGuestWatcher, keep_watch, let_go
 from vmsnap.model import DomainState
 from vmsnap.ports import GuestStop
 
+ROOT = Path(__file__).resolve().parents[2]
+# libvirt's own, in the driver that needs no daemon.
+TEST_DOMAIN = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 BOTH = {GuestStop.SUSPENDED, GuestStop.FROZEN}
 
 
@@ -94,6 +98,19 @@ def test_a_watcher_that_does_not_start_is_an_error_before_anything_is_stopped():
     watcher = ProcessGuestWatcher("qemu:///no-such-driver")
     with pytest.raises(LibvirtError, match="watches over"), watcher.watch(new_id()):
         pytest.fail("it began")
+
+
+def test_it_finds_vmsnap_where_only_the_program_looks():
+    """H29: a package may hold its modules in a folder of its own, unknown to Python."""
+    script = (
+        f"import sys; sys.path[:0] = {[str(ROOT), *filter(None, sys.path)]!r}\n"
+        "from vmsnap.host.guest_watcher import ProcessGuestWatcher\n"
+        f"with ProcessGuestWatcher('test:///default').watch('{TEST_DOMAIN}'): pass"
+    )
+    # Not the one of .venv, which finds this clone wherever it looks.
+    command = ["/usr/bin/python3", "-I", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # --- the real process on the real libvirt -----------------------------------------------------

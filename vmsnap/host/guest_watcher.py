@@ -5,6 +5,7 @@ input ends, because vmsnap is done or was killed, it resumes and thaws what was 
 on again. It runs in a session of its own and holds nothing of vmsnap's, no lock either.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -36,8 +37,9 @@ class ProcessGuestWatcher:
     def watch(self, domain_id: DomainId) -> Iterator["_Watch"]:
         """Start the process; at the end let it finish its work and go."""
         process = subprocess.Popen(
-            # -P: nothing is imported from the folder in which it runs.
-            [sys.executable, "-P", "-m", __spec__.name, self._uri, domain_id],
+            # Nothing is imported from the folder in which it runs (P) or the user's own (s), but
+            # all from where this process does: vmsnap may lie where only its program looks.
+            [sys.executable, "-sP", "-m", __spec__.name, self._uri, domain_id],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -45,7 +47,7 @@ class ProcessGuestWatcher:
             # A Ctrl-C reaches the whole foreground group of a terminal.
             start_new_session=True,
             cwd="/",
-            env=environment(),
+            env={**environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         watch = _Watch(process)
         try:
