@@ -61,7 +61,17 @@ def _run(arguments: Sequence[str]) -> int:
     what = answer.errors[0].message if answer.errors else answer.status
     session.end(answer.exit_code, what)
     die_on_signals()
-    return printer.answer(verb, answer)
+    return _finished(session, printer.answer(verb, answer))
+
+
+def _finished(session: "Session", status: int) -> int:
+    """Write the metrics, which never change how a run ends, and close all; return the status."""
+    try:
+        session.write_metrics(status)
+    except Exception as error:  # noqa: BLE001 - what was done is done, whatever is told of it
+        session.reporter.warn(getattr(error, "message", f"no metrics: {error!r}"))
+    session.close()
+    return status
 
 
 def _command_tree(arguments: Sequence[str]) -> "TyperGroup":

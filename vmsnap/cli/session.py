@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vmsnap.ports import Ports
 
 log = logging.getLogger(__name__)
+_NOTHING_TO_LOOK_AT = frozenset({10, 20, 22, 130, 143})
+"""After such an end domains are not looked at: it would only be waited for again, or not wanted."""
 # Without a handler Python would print warnings to stderr, beside the reporter's.
 logging.getLogger("vmsnap").addHandler(logging.NullHandler())
 
@@ -161,8 +164,6 @@ class Session:
 
     def end(self, exit_code: int, what: str) -> None:
         """Clear the terminal's moving line, and append to the log file how the run ended."""
-        from vmsnap.cli.log_file import close_log
-
         if "reporter" in self.__dict__:
             self.reporter.clear()
         while self._wirings:
@@ -172,5 +173,38 @@ class Session:
             return
         seconds = time.monotonic() - self._started
         log.info("end: %s status=%d seconds=%.1f %s", self._verb, exit_code, seconds, what)
-        close_log(self._log)
-        self._log = None
+
+    def write_metrics(self, exit_code: int) -> None:
+        """Tell Prometheus how a changing run ended, and how all domains stand now.
+
+        Raises ConfigError if the file cannot be written. Where the figures cannot be had, or the
+        run failed to get them itself, those in the file stay, and the run is told all the same.
+        """
+        if not self._verb or self.settings.metrics_file is None:
+            return
+        from vmsnap.cli import metrics
+        from vmsnap.cli.metric_families import EndedRun
+
+        run = EndedRun(self._verb, exit_code, datetime.now(UTC))
+        collected, failure = None, None
+        if exit_code not in _NOTHING_TO_LOOK_AT:
+            try:
+                collected = metrics.collect_all(self.ports(), self.settings.for_domain)
+            except VmsnapError as error:
+                failure = error
+        metrics.write(
+            self.settings.metrics_file, collected, run=run, has_failed=failure is not None
+        )
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """Close what is still open: the database and the log file."""
+        from vmsnap.cli.log_file import close_log
+
+        while self._wirings:
+            with suppress(VmsnapError):
+                self._wirings.pop().close()
+        if self._log is not None:
+            close_log(self._log)
+            self._log = None

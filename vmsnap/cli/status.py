@@ -59,8 +59,10 @@ def status(
     disks, NVRAM and TPM state that the domain has now, and its files are what they were. What
     config.toml leaves out (exclude, without) is not missed; safety groups do not count. A domain
     without a limit of age is listed and not judged. Nothing is changed and nobody has to wait.
-    Status 0 if all is fine, else 3.
+    Status 0 if all is fine, else 3. Without domains the metrics file is written, where one is
+    wanted.
     """
+    from vmsnap.cli import metrics
     from vmsnap.cli import nagios as plugin
     from vmsnap.engine.status import domain_statuses
 
@@ -69,10 +71,15 @@ def status(
     if limits[0] is not None and limits[1] is not None and limits[1] > limits[0]:
         raise UsageError("--warn-age is more than --max-age: it would never warn")
     settings = session.settings
+    ports = session.ports()
     found = domain_statuses(
-        session.ports(), domains or (), lambda name: _expectation(settings.for_domain(name), limits)
+        ports, domains or (), lambda name: expectation(settings.for_domain(name), limits)
     )
-    return plugin.answer(found) if nagios else _answer(found)
+    if nagios:
+        return plugin.answer(found)
+    if settings.metrics_file is not None and not domains:
+        metrics.write(settings.metrics_file, metrics.collect(ports, found))
+    return _answer(found)
 
 
 def _answer(found: "Sequence[DomainStatus]") -> Answer:
@@ -111,8 +118,8 @@ def _age(text: str | None, option: str) -> "timedelta | None":
         raise UsageError(f"{option} takes {error}") from None
 
 
-def _expectation(
-    settings: "DomainSettings", typed: "tuple[timedelta | None, timedelta | None]"
+def expectation(
+    settings: "DomainSettings", typed: "tuple[timedelta | None, timedelta | None]" = (None, None)
 ) -> "Expectation":
     """Put together what was typed and what config.toml says of one domain."""
     from vmsnap.cli.options import HostFileWord, host_file_types
