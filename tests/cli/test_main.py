@@ -33,6 +33,7 @@ STATUSES = {
     "InUseError": 14,
     "UndoRefusedError": 14,
     "OtherHostError": 14,
+    "PinnedError": 14,
     "NotAvailableError": 15,
     "NoSpaceError": 16,
     "HookError": 17,
