@@ -1,6 +1,9 @@
 # make test   install what is missing, then run every test, the live ones on private hosts
 # make test-matrix   run the tests that tell libvirts apart on several: Debian 12, 13 and testing;
 #                    MATRIX="trixie" takes one of them (bookworm trixie forky)
+# make dist   build sdist and wheel, into dist/
+# make deb    build the Debian package of this machine's suite, into dist/
+# make test-packages   install both on an empty Debian 12 and 13, and try them there; minutes
 # make demo   install what is missing, then show the tool on a throw-away machine
 # make bench  install what is missing, then measure, in some eight minutes: starts beside bare
 #             Python, creates beside a script that does the same, and how long live creates let a
@@ -14,7 +17,7 @@
 #
 # For Debian 12 and later, as root: test and demo start a libvirt of their own.
 
-.PHONY: test test-matrix demo bench pages lint clean
+.PHONY: test test-matrix dist deb test-packages demo bench pages torture lint clean
 
 test:
 	tests/live/install.sh test
@@ -24,6 +27,18 @@ test:
 test-matrix:
 	tests/live/install.sh test
 	.venv/bin/python tests/live/matrix/matrix.py
+
+dist:
+	tests/live/install.sh test
+	.venv/bin/python -m build
+
+deb:
+	packaging/build-deb.sh
+
+# Roots of 150 MB each, and what apt downloads, stay in /var/cache/vmsnap-test/suites/empty.
+test-packages:
+	tests/live/install.sh test
+	.venv/bin/pytest -m suites tests/packages
 
 demo:
 	@tests/live/install.sh demo
