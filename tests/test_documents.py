@@ -1,4 +1,4 @@
-"""The pages of docs/ name tests for what they claim; those tests exist."""
+"""What the pages say of the tree is so: the tests and files that they name exist."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,9 @@ FOLDERS = {
     "threat-model.md": (TESTS / "host",),
     "reliability.md": (TESTS / "live", TESTS / "engine" / "findings"),
 }
+CONTRIBUTING = (TESTS.parent / "CONTRIBUTING.md").read_text()
+# The verb by which it shows how one is added.
+INVENTED = {"vmsnap/engine/rename.py", "tests/engine/test_rename.py"}
 
 
 @pytest.mark.parametrize("page", FOLDERS)
@@ -21,3 +24,21 @@ def test_every_test_that_a_page_names_exists(page):
     for name in named:
         folders = (TESTS.parent, *FOLDERS[page])
         assert any((folder / name).is_file() for folder in folders), f"{name} is gone"
+
+
+def test_every_path_that_contributing_names_exists():
+    named = set(re.findall(r"(?<![\w/])((?:vmsnap|tests|packaging)/[\w./-]*\w)", CONTRIBUTING))
+    assert named > INVENTED
+    assert {path for path in named if not (TESTS.parent / path).exists()} == INVENTED
+
+
+def test_contributing_shows_every_room():
+    shown = set(re.findall(r"^\| `vmsnap/(\w+)`", CONTRIBUTING, re.MULTILINE))
+    package = TESTS.parent / "vmsnap"
+    assert shown == {path.parent.name for path in package.glob("*/__init__.py")}
+
+
+def test_contributing_shows_what_make_does_for_who_works_on_it():
+    shown = set(re.findall(r"^    make ([\w-]+)", CONTRIBUTING, re.MULTILINE))
+    makefile = (TESTS.parent / "Makefile").read_text()
+    assert shown == set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) - {"demo", "clean"}
