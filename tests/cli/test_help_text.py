@@ -17,6 +17,7 @@ def verbs(group, lead=()):
 
 
 VERBS = list(verbs(typer.main.get_command(app)))
+GROUPS = [(), *sorted({words[:1] for words in VERBS if len(words) > 1})]
 
 
 def test_all_verbs_are_there():
@@ -44,7 +45,14 @@ def test_every_verb_explains_itself(words, vmsnap):
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("words", [(), ("vm",), ("snapshot",), ("group",), ("backup",), ("db",)])
+@pytest.mark.parametrize("words", GROUPS, ids=" ".join)
+def test_every_group_of_verbs_has_examples_of_its_own(words, vmsnap):
+    lines = vmsnap(*words, "--help").out.splitlines()
+    _, *examples = lines[lines.index("  Examples:") :]
+    assert examples[0].startswith(" ".join(("    vmsnap", *words)))
+
+
+@pytest.mark.parametrize("words", GROUPS, ids=" ".join)
 def test_no_summary_is_cut(words, vmsnap):
     lines = vmsnap(*words, "--help").out.splitlines()
     assert not any(line.endswith("...") for line in lines[1:])

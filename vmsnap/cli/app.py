@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from vmsnap.cli import (
     backup,
@@ -22,8 +23,25 @@ from vmsnap.cli import (
 )
 from vmsnap.cli.session import Session
 
+_ORDER = (
+    *("vm", "snapshot", "group", "backup"),
+    *("undo", "history", "status", "prune", "purge", "recover", "doctor"),
+    *("db", "config", "install-units"),
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists the verbs in the order in which they are met; Typer puts groups of them last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        del ctx
+        places = {name: place for place, name in enumerate(_ORDER)}
+        return sorted(self.commands, key=lambda name: places.get(name, len(places)))
+
+
 app = typer.Typer(
     name="vmsnap",
+    cls=_InOrder,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -7,7 +7,7 @@ import typer
 from vmsnap.cli import backup_clone, documents
 from vmsnap.cli.answer import Answer, Problem
 from vmsnap.cli.from_config import WITHOUT, creating
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.options import (
     AllHosts,
     AnyDomain,
@@ -34,6 +34,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Keep and bring back NVRAM and TPM state alone, without disks.",
+    epilog=group_epilog(
+        "vmsnap backup create web1 --name weekly", "vmsnap backup restore web1 weekly"
+    ),
 )
 
 

@@ -5,10 +5,15 @@ from typing import Annotated
 import typer
 
 from vmsnap.cli.answer import Answer
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.session import Session
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See settings.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See settings.",
+    epilog=group_epilog("vmsnap config show", "vmsnap config show web1"),
+)
 
 
 @app.command(

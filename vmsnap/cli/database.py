@@ -6,7 +6,7 @@ import typer
 
 from vmsnap.cli import documents, rescue
 from vmsnap.cli.answer import Answer, Block, Line, Problem
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.options import DryRun
 from vmsnap.cli.session import Session
 from vmsnap.cli.text import NOTHING
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from vmsnap.model import DatabaseStatus
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="See, copy and mend the database."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See, copy and mend the database.",
+    epilog=group_epilog("vmsnap db status", "vmsnap db backup /backup/vmsnap.db"),
 )
-app.command("backup", epilog=rescue.BACKUP_EPILOG)(rescue.backup)
-app.command("rebuild", epilog=rescue.REBUILD_EPILOG)(rescue.rebuild)
 
 
 @app.command("status", epilog=epilog("vmsnap db status", "vmsnap db status --json"))
@@ -69,6 +70,10 @@ def upgrade(context: typer.Context, dry_run: DryRun = False) -> Answer:
         changed=has_changed,
         is_news=True,
     )
+
+
+app.command("backup", epilog=rescue.BACKUP_EPILOG)(rescue.backup)
+app.command("rebuild", epilog=rescue.REBUILD_EPILOG)(rescue.rebuild)
 
 
 def _would_upgrade(found: "DatabaseStatus") -> Answer:

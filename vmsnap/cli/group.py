@@ -6,7 +6,7 @@ import typer
 
 from vmsnap.cli import documents, group_change, group_diff, pin, ungroup
 from vmsnap.cli.answer import Answer, Block, Line, Problem
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.options import AllHosts, AnyDomain, Domain, Group
 from vmsnap.cli.questions import pasteable
 from vmsnap.cli.session import Session
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from vmsnap.engine.results import GroupCheck, Reason
     from vmsnap.ports import Ports
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See and use groups.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See and use groups.",
+    epilog=group_epilog(
+        "vmsnap group list web1",
+        "vmsnap group revert web1 before-upgrade",
+        "vmsnap group delete web1 before-upgrade",
+    ),
+)
 
 
 def _nothing(ports: "Ports", domain: str | None) -> tuple[str, str]:

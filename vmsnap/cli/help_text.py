@@ -26,7 +26,7 @@ STATUSES = {
 """The words of the exit statuses, as all help texts show them."""
 
 _COMMON = (0, 2, 10)
-_RANGES = "10-19: refused, nothing was changed. 20-29: a failure; what had been changed was undone."
+RANGES = "10-19: refused, nothing was changed. 20-29: a failure; what had been changed was undone."
 _GLOBALS = (
     "Global options, before or after the verb: --connect URI, --database URL, --config FILE, "
     "--json, -q, -v, --wait SECONDS, --metrics-file FILE, --version. 'vmsnap --help' explains them."
@@ -41,9 +41,14 @@ def epilog(*examples: str, statuses: tuple[int, ...] = ()) -> str:
             _block("Examples:", [f"  {example}" for example in examples]),
             _GLOBALS,
             _block("Exit statuses:", [f"  {number:<4} {STATUSES[number]}" for number in shown]),
-            _RANGES,
+            RANGES,
         )
     )
+
+
+def group_epilog(*examples: str) -> str:
+    """Compose what follows the options of a group of verbs."""
+    return _block("Examples:", [f"  {example}" for example in examples])
 
 
 def root_epilog(log_file: str) -> str:
@@ -64,10 +69,16 @@ def root_epilog(log_file: str) -> str:
             "VMSNAP_WAIT, VMSNAP_METRICS_FILE), and all but --config and --version a key in "
             "config.toml.",
             _block("Exit statuses:", [f"  {number:<4} {STATUSES[number]}" for number in STATUSES]),
-            _RANGES,
+            RANGES,
             _block("Files:", [f"  {log_file}  (what every changing run did)"]),
         )
     )
+
+
+def blocks(epilog: str) -> dict[str, list[str]]:
+    """Take an epilog apart: the lines below each of its titles, `Examples:` for instance."""
+    found = (part.splitlines() for part in epilog.split("\n\n") if part.startswith("\b"))
+    return {title: [line.strip() for line in lines] for _, title, *lines in found}
 
 
 def _block(title: str, lines: list[str]) -> str:

@@ -8,7 +8,7 @@ import typer
 from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer
 from vmsnap.cli.from_config import EXCLUDE, OVERLAY_DIR, QUIESCE, WITHOUT, creating
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.options import (
     NONE,
     AllHosts,
@@ -29,7 +29,14 @@ from vmsnap.cli.session import Session
 from vmsnap.cli.several import All, Domains, answer_of, run_on_each
 from vmsnap.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take and see snapshots.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Take and see snapshots.",
+    epilog=group_epilog(
+        "vmsnap snapshot create web1 --name before-upgrade", "vmsnap snapshot list web1"
+    ),
+)
 
 
 @app.command(

@@ -4,11 +4,16 @@ import typer
 
 from vmsnap.cli import documents
 from vmsnap.cli.answer import Answer
-from vmsnap.cli.help_text import epilog
+from vmsnap.cli.help_text import epilog, group_epilog
 from vmsnap.cli.options import Domain
 from vmsnap.cli.session import Session
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="See domains.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See domains.",
+    epilog=group_epilog("vmsnap vm list", "vmsnap vm show web1"),
+)
 
 
 @app.command("list", epilog=epilog("vmsnap vm list", "vmsnap vm list --json", statuses=(20,)))
