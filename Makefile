@@ -9,7 +9,8 @@
 #             Python, creates beside a script that does the same, and how long live creates let a
 #             guest stand still beside libvirt's bare call; ROUNDS=100 gives a better p99 there,
 #             BENCH='startup --starts 101' takes one table alone (see tests/live/bench.py --help)
-# make pages  write the tables of docs/ anew that are made from the tests
+# make pages  write anew what is made from the program and the tests: completions/, man/ and the
+#             tables of docs/
 # make torture  install what is missing, then kill every verb at every step and fsync, for SECONDS=600;
 #             SEED=… ONLY='…' plays a failure again, PAGE=docs/reliability.md takes the tables over
 # make lint   formatting, style, types, imports and spelling alone
@@ -54,6 +55,7 @@ bench:
 pages:
 	tests/live/install.sh test
 	.venv/bin/python tests/hazard_table.py
+	.venv/bin/python -m vmsnap.cli.manual .
 
 SECONDS = 600
 torture:

@@ -29,7 +29,10 @@ packages=(
 )
 case $purpose in
     demo) extras= ;;
-    test | bench) extras='[dev,mysql]'; packages+=(mariadb-server git gcc libc6-dev sqlite3) ;;
+    test | bench)
+        extras='[dev,mysql]'
+        packages+=(mariadb-server git gcc libc6-dev sqlite3 man-db tmux zsh fish bash-completion)
+        ;;
     *) echo "$usage" >&2; exit 2 ;;
 esac
 
