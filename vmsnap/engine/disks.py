@@ -1,7 +1,5 @@
-"""The disks of a domain in its layer tree: freezing what is active, naming overlays, users."""
+"""The disks of a domain in its layer tree: freezing what is active, planning overlays, users."""
 
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from shlex import quote
 from vmsnap.engine.assess import AssessedDisk
 from vmsnap.engine.hints import operands
 from vmsnap.engine.layers import Node
+from vmsnap.engine.overlay_names import overlay_name
 from vmsnap.engine.paths import Mark, marks, real
 from vmsnap.engine.steps.host_files import LayerWitness
 from vmsnap.errors import ImageError, InUseError, NoSpaceError, StateError, UnsupportedError
@@ -21,9 +20,6 @@ OVERLAY_BYTES = 1024 * 1024
 
 MERGE_BYTES = 256 * 1024
 """Free space asked for each merge beside its data: for the image's own tables."""
-
-_OUR_SUFFIX = re.compile(r"\.vmsnap-[0-9a-f]{12}$")
-_MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ def overlay_on(ports: Ports, layer: Layer, folder: Path | None = None) -> Layer:
         )
         raise UnsupportedError(message, hint="--overlay-dir DIR puts new overlays into a folder")
     layer_id = LayerId(ports.clock.new_id())
-    path = (folder or real(layer.path).parent) / _overlay_name(layer.path, layer_id)
+    path = (folder or real(layer.path).parent) / overlay_name(layer.path, layer_id)
     if ports.images.exists(path):
         message = f"'{path}' exists already"
         raise ImageError(message, hint="run the command again")
@@ -201,12 +197,6 @@ def deep_from(limit: int) -> int:
     return min(limit * 3 // 4, 100)
 
 
-def is_overlay_name(name: str) -> bool:
-    """Tell whether a file is called as vmsnap calls the overlays that it makes."""
-    stem, dot, suffix = name.rpartition(".")
-    return bool(dot) and suffix == "qcow2" and _OUR_SUFFIX.search(stem) is not None
-
-
 def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple[Path, ...]:
     """Return all files that a disk stands on, whatever its type and device."""
     if disk.volume is not None:
@@ -224,10 +214,3 @@ def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple
     except ImageError:
         # A broken chain of somebody else must not hide that its top is in use.
         return (real(disk.path),)
-
-
-def _overlay_name(image: Path, layer_id: LayerId) -> str:
-    suffix = f".vmsnap-{layer_id.replace('-', '')[:12]}.qcow2"
-    stem = _OUR_SUFFIX.sub("", image.stem)
-    room = _MAX_NAME_BYTES - len(suffix)
-    return os.fsdecode(os.fsencode(stem)[:room].decode(errors="ignore").encode()) + suffix

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vmsnap.engine.disks import is_overlay_name
 from vmsnap.engine.find import find_domains_of_all_hosts, find_known_domain, pick_group
+from vmsnap.engine.overlay_names import is_overlay_name
 from vmsnap.engine.paths import real
 from vmsnap.engine.results import GONE, GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
 from vmsnap.errors import VmsnapError

@@ -1,4 +1,7 @@
-"""The tables of the database, and the revisions of them that this program knows."""
+"""The tables of the database, and the revisions of them that this program knows.
+
+They are made by migrations/ alone, which name MySQL's storage engine and character set, too.
+"""
 
 from datetime import UTC, datetime
 
@@ -19,8 +22,8 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMTEXT, TEXT, VARCHAR
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
 REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that migrations/ can make, oldest first; the last is the one that is worked with.
@@ -29,23 +32,51 @@ Kept here so that alembic is imported only to make or upgrade a database."""
 MIGRATIONS = "vmsnap.store:migrations"
 """Where alembic finds them, as package:folder."""
 
-_EXACT = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
-_ASCII = {"charset": "ascii", "collation": "ascii_bin"}
 
-identifier = String(36).with_variant(VARCHAR(36, **_ASCII), "mysql")
-digest = String(64).with_variant(VARCHAR(64, **_ASCII), "mysql")
-word = String(16).with_variant(VARCHAR(16, **_ASCII), "mysql")
-short_text = String(255).with_variant(VARCHAR(255, **_EXACT), "mysql")
-path_text = Text().with_variant(TEXT(None, **_EXACT), "mysql")
-long_text = Text().with_variant(MEDIUMTEXT(**_EXACT), "mysql")
-# A plain LargeBinary becomes a BLOB on MySQL: 65,535 bytes, and more is cut in silence.
-blob = LargeBinary().with_variant(LONGBLOB(), "mysql")
+class ExactText(TypeDecorator[str]):
+    """Text that MySQL, too, keeps whole and compares letter by letter."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, mysql_type: str, charset: str, length: int | None = None) -> None:
+        """Take the name of MySQL's type, its character set, and how many characters it holds."""
+        super().__init__(length)
+        self.mysql_type = mysql_type
+        self.charset = charset
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Return the type of a database."""
+        if dialect.name != "mysql":
+            return String(self.length) if self.length else Text()
+        # Not at the top: without MySQL a start need not wait 7 ms for its types.
+        from sqlalchemy.dialects import mysql
+
+        type_: type[mysql.VARCHAR] = getattr(mysql, self.mysql_type)
+        length = [] if self.length is None else [self.length]
+        return type_(*length, charset=self.charset, collation=f"{self.charset}_bin")
+
+
+class Bytes(TypeDecorator[bytes]):
+    """Bytes. A plain LargeBinary becomes a BLOB on MySQL: 65,535, and more is cut in silence."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[bytes]:
+        """Return the type of a database."""
+        if dialect.name != "mysql":
+            return LargeBinary()
+        from sqlalchemy.dialects.mysql import LONGBLOB
+
+        return LONGBLOB()
 
 
 class UtcTime(TypeDecorator[datetime]):
     """An instant as text of a fixed width that sorts by time: MySQL's own drop the offset."""
 
-    impl = String(27).with_variant(VARCHAR(27, **_ASCII), "mysql")
+    impl = ExactText("VARCHAR", "ascii", 27)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
@@ -63,6 +94,13 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+identifier = ExactText("VARCHAR", "ascii", 36)
+digest = ExactText("VARCHAR", "ascii", 64)
+word = ExactText("VARCHAR", "ascii", 16)
+short_text = ExactText("VARCHAR", "utf8mb4", 255)
+path_text = ExactText("TEXT", "utf8mb4")
+long_text = ExactText("MEDIUMTEXT", "utf8mb4")
+blob = Bytes()
 utc_time = UtcTime()
 
 metadata = MetaData()
@@ -288,8 +326,3 @@ database_identity = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("uuid", identifier, nullable=False),
 )
-
-for _table in metadata.tables.values():
-    _table.kwargs.update(
-        mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin"
-    )

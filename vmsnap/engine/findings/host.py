@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmsnap.engine.assess import left_out_by_kind
-from vmsnap.engine.disks import is_overlay_name
 from vmsnap.engine.findings.claims import Claim, claims_on
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.hints import operands
+from vmsnap.engine.overlay_names import is_overlay_name
 from vmsnap.engine.paths import Mark, marks, real
 from vmsnap.engine.settling import domain_if_defined
 from vmsnap.errors import HostFileError, ImageError

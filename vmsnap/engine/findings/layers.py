@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vmsnap.engine.assess import verdict_by_definition
-from vmsnap.engine.disks import deep_from, is_overlay_name
+from vmsnap.engine.disks import deep_from
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene, disk_layers
 from vmsnap.engine.findings.ways_out import (
@@ -15,6 +15,7 @@ from vmsnap.engine.findings.ways_out import (
     shorten_command,
 )
 from vmsnap.engine.hints import operands
+from vmsnap.engine.overlay_names import is_overlay_name
 from vmsnap.engine.paths import is_same, real
 from vmsnap.errors import ImageError
 from vmsnap.model import DiskDefinition, ImageInfo, Layer
