@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vmsnap import __version__
+from vmsnap.store.opening import open_catalog
 
 NEEDED = {"vmsnap", "vmsnap.cli", "vmsnap.cli.entry"}
 CODE = """
@@ -21,10 +23,17 @@ print(json.dumps([status, sorted(set(sys.modules) - before)]), file=sys.stderr)
 """
 
 
-def imports_of(*words: str) -> tuple[int, set[str]]:
+HEAVY = {"alembic", "libvirt", "lxml", "pydantic", "rich", "sqlalchemy", "typer"}
+"""What takes 10 to 300 ms to import: more than Python takes to start."""
+
+
+def imports_of(*words: str, **variables: str) -> tuple[int, set[str]]:
     """Run the entry in a fresh interpreter; return its status and what it imported."""
     command = [sys.executable, "-c", CODE, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=environment
+    )
     status, names = json.loads(done.stderr.splitlines()[-1])
     return status, set(names)
 
@@ -50,6 +59,37 @@ def test_a_version_that_cannot_be_written_is_said(process):
         done = process("--version", stdout=full)
     assert done.returncode == 10
     assert done.stderr == b"error: the result cannot be written: No space left on device\n"
+
+
+def heavy(names: set[str]) -> set[str]:
+    """Pick what is heavy of what was imported, and MySQL's half of SQLAlchemy."""
+    found = {name.partition(".")[0] for name in names} & HEAVY
+    return found | ({"MySQL"} if any(".mysql" in name for name in names) else set())
+
+
+@pytest.mark.parametrize("kind", ["domain", "group"])
+def test_a_completion_imports_nothing_heavy(kind):
+    """Names of domains come from virsh or libvirt's own binding, never through SQLAlchemy."""
+    status, names = imports_of("__complete", kind, "web1", VMSNAP_CONNECT="test:///default")
+    assert status == 0
+    assert heavy(names) <= {"libvirt"}
+
+
+@pytest.mark.parametrize("words", [(), ("group",), ("snapshot", "create")], ids=str)
+def test_help_imports_the_command_line_library_alone(words):
+    status, names = imports_of(*words, "--help")
+    assert status == 0
+    assert heavy(names) == {"typer"}
+
+
+@pytest.mark.parametrize("words", [("group", "list"), ("vm", "list")], ids=str)
+def test_a_list_through_a_pipe_imports_only_what_asks_libvirt_and_the_database(words, tmp_path):
+    """No migrations, nothing that draws on terminals, and on SQLite no MySQL."""
+    url = f"sqlite:///{tmp_path}/vmsnap.db"
+    open_catalog(url, create=True).close()
+    status, names = imports_of(*words, VMSNAP_CONNECT="test:///default", VMSNAP_DATABASE=url)
+    assert status == 0
+    assert heavy(names) == {"typer", "sqlalchemy", "libvirt", "lxml"}
 
 
 COLLECTOR = """

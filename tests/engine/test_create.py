@@ -1,7 +1,10 @@
 """Creating groups of a machine that is shut off."""
 
+import os
+import shutil
 import stat
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -31,6 +34,30 @@ class LostBehindTheEnd:
             raise DatabaseError("the server is gone")
         self.is_lost = name == "finish"
         return getattr(self.real, name)
+
+
+def test_two_programs_are_started_for_each_disk_however_many_machines_there_are(
+    world, tmp_path, monkeypatch
+):
+    """Each costs as long as all of SQLite's work; headers tell who else uses an image."""
+    for number in range(3):
+        base, name = world.disks["vda"].with_name(f"base-{number}.qcow2"), f"neighbour-{number}"
+        shutil.copy(world.disks["vda"], base)
+        top = world.stacked(base, name)
+        world.hypervisor.add(
+            f"<domain type='qemu'><name>{name}</name><uuid>bbbbbbbb-0000-4000-8000-00000000000"
+            f"{number}</uuid><devices><disk type='file' device='disk'><driver name='qemu'"
+            f" type='qcow2'/><source file='{top}'/><target dev='vda'/></disk></devices></domain>"
+        )
+    started = tmp_path / "started"
+    program = tmp_path / "bin" / "qemu-img"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1" >>{started}\nexec {shutil.which("qemu-img")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    world.create("monday")
+    disks = len(world.disks)
+    assert Counter(started.read_text().split()) == {"info": disks, "create": disks}
 
 
 def test_a_database_that_is_lost_behind_the_last_step_takes_no_group_back(world):
