@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check: style, types, imports, spelling, sizes."""
+"""The rules of the house that a program can check: style, types, imports, sizes, stale pages."""
 
 import statistics
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from vmsnap.cli.manual.pages import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
@@ -48,3 +50,14 @@ def test_files_are_short(folder):
     too_long = {path: count for path, count in lines.items() if count > MOST_LINES}
     assert not too_long, "which room is missing?"
     assert statistics.median(lines.values()) < MOST_LINES_MEDIAN
+
+
+def test_completions_and_manual_pages_are_those_of_the_program():
+    written = pages()
+    there = {
+        str(path.relative_to(ROOT)): path.read_text()
+        for folder in ("completions", "man")
+        for path in (ROOT / folder).iterdir()
+    }
+    stale = [name for name in {**written, **there} if written.get(name) != there.get(name)]
+    assert not stale, "run: make pages"

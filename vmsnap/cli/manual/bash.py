@@ -15,17 +15,17 @@ _CODE = r"""
 # `current` without quotes, and `quote`, the one that is open.
 _vmsnap_split() {
     local line=$1 char index
-    words=() raw= current= quote=
+    words=() raw='' current='' quote=''
     for ((index = 0; index < ${#line}; index++)); do
         char=${line:index:1}
         if [[ ! $quote && $char == [[:space:]] ]]; then
             [[ $raw ]] && words+=("$current")
-            raw= current=
+            raw='' current=''
             continue
         fi
         raw+=$char
         case $quote$char in
-            \'\' | \"\") quote= ;;
+            \'\' | \"\") quote='' ;;
             \' | \") quote=$char ;;
             \\ | \"\\)
                 index=$((index + 1))
@@ -48,7 +48,7 @@ _vmsnap_quoted() {
             \'\') char="'\\''" ;;
             \"\!) char='"\!"' ;; # a backslash would stay
             \"[\$\`\"\\]) char=\\$char ;;
-            [][:space:]\|\&\;\<\>\(\)\$\`\\\"\'*?{}~#!^[]) char=\\$char ;;
+            [[:space:]] | [][\|\&\;\<\>\(\)\$\`\\\"\'*?{}~#!^]) char=\\$char ;;
         esac
         REPLY+=$char
     done
@@ -57,11 +57,11 @@ _vmsnap_quoted() {
 # Go through the words before the cursor: which verb, which operands, which options.
 _vmsnap_scan() {
     local word
-    verb= operands=() given=' ' typed=() pending= dashes=
+    verb='' operands=() given=' ' typed=() pending='' dashes=''
     for word in "${words[@]:1}"; do
         if [[ $pending ]]; then
             typed+=("$pending=$word")
-            pending=
+            pending=''
         elif [[ $dashes ]]; then
             operands+=("$word")
         elif [[ $word == -- ]]; then
@@ -100,7 +100,7 @@ _vmsnap_kind() {
             return
         fi
         _vmsnap_operands "$verb"
-        kinds=($REPLY)
+        read -ra kinds <<<"$REPLY"
         REPLY=${kinds[${#operands[@]}]-}
         [[ ! $REPLY && ${kinds+set} && ${kinds[-1]} == *+ ]] && REPLY=${kinds[-1]}
         REPLY=${REPLY%+}
