@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -149,3 +150,21 @@ def test_a_program_inherits_the_descriptors_that_it_is_given_and_no_others(tmp_p
     inherited = set(map(int, output.split()))
     assert given in inherited
     assert kept not in inherited - {given}
+
+
+def test_a_signal_while_a_program_starts_leaves_it_not_running(monkeypatch):
+    """A program that writes, and that nobody knows of, would go on behind the settlement."""
+    started = []
+
+    class Signalled(subprocess.Popen):
+        """Starts a program; the signal comes before the caller has it in hand."""
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Signalled)
+    with pytest.raises(KeyboardInterrupt):
+        shell("sleep 60")
+    assert not is_alive(started[0])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 from vmsnap.errors import HookError
-from vmsnap.host.processes import has_ended_by_kill
+from vmsnap.host.processes import has_ended_by_kill, start
 from vmsnap.ports import Hook
 
 log = logging.getLogger(__name__)
@@ -83,15 +83,12 @@ def _start(hook: Hook, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]
     home = os.path.expanduser("~")  # noqa: PTH111 - it never fails
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     try:
-        return subprocess.Popen(
+        return start(
             hook.command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            {"PATH": _PATH, "HOME": home, **kept, **variables},
             stderr=subprocess.STDOUT,
-            env={"PATH": _PATH, "HOME": home, **kept, **variables},
-            cwd="/",
             umask=_UMASK,
-            start_new_session=True,
+            cwd="/",
         )
     except (OSError, ValueError) as error:
         # ValueError: a NUL in the command.

@@ -4,7 +4,9 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
 
 from vmsnap.errors import LeftChangedError, ProgramMissingError, VmsnapError
 from vmsnap.host.os_errors import KERNEL_LOG, hint_in
@@ -68,19 +70,63 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("VMSNAP_")}
 
 
+def start(
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    pass_fds: Sequence[int] = (),
+    stderr: int = subprocess.PIPE,
+    umask: int = -1,
+    cwd: str | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a program in a session of its own, its stdout a pipe. Raises what Popen raises.
+
+    A signal's exception that comes meanwhile kills it again: it would leave a program that may
+    write and that nobody knows of.
+    """
+    begun: SimpleQueue[subprocess.Popen[bytes] | OSError | ValueError] = SimpleQueue()
+
+    def begin() -> None:
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=variables,
+                cwd=cwd,
+                umask=umask,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            begun.put(error)
+        else:
+            begun.put(process)
+
+    # No thread but the main one has a signal's exception raised in it.
+    thread = threading.Thread(target=begin)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        if thread.ident is not None:
+            thread.join()
+            found = begun.get()
+            if isinstance(found, subprocess.Popen):
+                has_ended_by_kill(found)
+        raise
+    found = begun.get()
+    if isinstance(found, subprocess.Popen):
+        return found
+    raise found
+
+
 def _start(
     argv: Sequence[str], task: str, error_class: type[VmsnapError], pass_fds: Sequence[int]
 ) -> "subprocess.Popen[bytes]":
     try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**environment(), "LC_ALL": "C"},
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-        )
+        return start(argv, {**environment(), "LC_ALL": "C"}, pass_fds=pass_fds)
     except FileNotFoundError as error:
         package = PACKAGES.get(argv[0])
         message = f"the program '{argv[0]}' is not installed"
