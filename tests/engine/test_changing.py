@@ -1,6 +1,8 @@
 """What every changing verb begins with: the lock, recovery, and refusals of unsafe machines."""
 
+import itertools
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +45,32 @@ def test_a_second_operation_on_the_domain_is_busy_and_leaves_no_lock(world):
         pass
     with changing(world.ports, world.uuid, "third"):
         pass
+
+
+def test_who_waits_says_for_whom_once(world, monkeypatch):
+    seconds = itertools.count()
+    monkeypatch.setattr(world.ports.clock, "ticks", lambda: next(seconds))
+    steps = []
+    waiting = replace(world.ports, wait_seconds=5, reporter=Steps(steps))
+    with (
+        world.ports.locks.hold(world.uuid, "first", 0),
+        pytest.raises(BusyError),
+        changing(waiting, world.uuid, "second"),
+    ):
+        pass
+    assert [text.split(" has been")[0] for text in steps] == [
+        f"waiting: 'first' (process {os.getpid()})"
+    ]
+
+
+class Steps:
+    """A reporter that keeps the steps it is told."""
+
+    def __init__(self, steps):
+        self._steps = steps
+
+    def step(self, text):
+        self._steps.append(text)
 
 
 def test_a_busy_domain_changes_nothing(world):

@@ -17,6 +17,8 @@ from vmsnap.model import HostFileType
 from vmsnap.ports import HostFileSpec
 
 DEADLINE_SECONDS = 20.0
+KIB = 1024
+MIB = 1024 * KIB
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,20 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def images() -> QemuImages:
     return QemuImages()
+
+
+@pytest.fixture
+def base(bench):
+    path = bench.make("base.qcow2", 2 * MIB)
+    bench.write(path, 0, 2 * MIB, 0x11)
+    return path
+
+
+@pytest.fixture
+def overlay(bench, base):
+    path = bench.make("overlay.qcow2", 3 * MIB, backing=base)
+    bench.write(path, 64 * KIB, 64 * KIB, 0x22)
+    return path
 
 
 @pytest.fixture

@@ -186,8 +186,8 @@ def test_a_header_that_reached_the_disk_before_the_data_is_not_taken_for_a_finis
     """H44: after a power loss the new header can be there and the copied data gone."""
     chain, content = make_chain(2 * MIB, 2 * MIB, 2 * MIB)
 
-    def lose_the_data(self, path, backing, backing_format, _data_bytes):
-        self.set_backing(path, backing, backing_format)
+    def lose_the_data(self, path, backing, *_):
+        self.set_backing(path, *backing)
         raise Interrupted
 
     with monkeypatch.context() as patch:

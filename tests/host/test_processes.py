@@ -168,3 +168,35 @@ def test_a_signal_while_a_program_starts_leaves_it_not_running(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         shell("sleep 60")
     assert not is_alive(started[0])
+
+
+def test_a_listener_is_told_what_was_written_while_the_program_runs(tmp_path):
+    heard = []
+    go_on = tmp_path / "go on"
+
+    def listen(output):
+        heard.append(output)
+        if output:
+            go_on.touch()
+
+    script = f"echo one; until [ -e '{go_on}' ]; do sleep 0.05; done; echo two"
+    assert shell(script, listener=listen) == b"one\ntwo\n"
+    assert heard[-1] == b"one\n"
+
+
+def test_a_program_that_is_listened_to_has_its_time_limit_too():
+    with pytest.raises(ImageError, match="did not end within 1 seconds"):
+        shell("sleep 60", listener=lambda _: None, timeout_seconds=0.6)
+
+
+def test_what_a_listener_raises_ends_the_program(tmp_path):
+    """A Ctrl-C comes in while progress is shown."""
+
+    def interrupt(output):
+        if output:
+            (tmp_path / "pid").write_bytes(output.strip())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shell("echo $$; exec sleep 60", listener=interrupt)
+    assert not is_alive(int((tmp_path / "pid").read_text()))

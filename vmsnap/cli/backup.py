@@ -28,6 +28,8 @@ from vmsnap.cli.session import Session
 from vmsnap.cli.several import All, Domains, answer_of, run_on_each
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vmsnap.engine.results import BackupResult
 
 app = typer.Typer(
@@ -200,7 +202,7 @@ def restore(
         request = RestoreRequest(only=types, with_safety=False, dry_run=True)
         plan = restore_backup(session.ports(), domain, backup, request)
         loss = "the present host files will be lost; 'vmsnap undo' cannot bring them back:"
-        _ask(session, plan, loss, "Restore without a safety backup?")
+        _ask(session, plan, (loss, plan.changes), "Restore without a safety backup?")
     request = RestoreRequest(only=types, with_safety=not no_safety, dry_run=dry_run)
     ports = session.ports() if dry_run else session.changing_ports(context)
     result = restore_backup(ports, domain, backup, request)
@@ -225,7 +227,7 @@ def delete(
     if not yes and not dry_run:
         require_terminal(pasteable("backup delete", domain, backup, options=("--yes",)))
         plan = delete_backup(session.ports(), domain, backup, dry_run=True)
-        _ask(session, plan, f"backup '{plan.name}' will be gone:", "Delete?")
+        _ask(session, plan, (f"backup '{plan.name}' will be gone:", _contents(plan)), "Delete?")
     ports = session.ports() if dry_run else session.changing_ports(context)
     return _answer(delete_backup(ports, domain, backup, dry_run=dry_run), "deleted", "delete")
 
@@ -233,10 +235,25 @@ def delete(
 backup_clone.register(app)
 
 
-def _ask(session: Session, plan: "BackupResult", loss: str, question: str) -> None:
+def _ask(
+    session: Session, plan: "BackupResult", loss: tuple[str, "Sequence[str]"], question: str
+) -> None:
+    """Say what will be lost, in a sentence and line by line, and ask."""
+    what, lines = loss
     session.reporter.clear()
-    losses = [f"domain '{plan.domain_name}': {loss}", *(f"  {text}" for text in plan.changes)]
+    losses = [f"domain '{plan.domain_name}': {what}", *(f"  {line}" for line in lines)]
     confirm(session.printer, losses, question)
+
+
+def _contents(plan: "BackupResult") -> list[str]:
+    from vmsnap.cli.text import local_time, size
+
+    backups = [row.backup for row in plan.rows]
+    return [
+        f"{backup.type.value}: {backup.capture.value.replace('_', ' ')},"
+        f" {size(backup.size_bytes)}, {local_time(backup.captured_at)}"
+        for backup in backups
+    ]
 
 
 def _answer(result: "BackupResult", done: str, verb: str, *, has_way_back: bool = False) -> Answer:

@@ -28,10 +28,11 @@ from vmsnap.cli.text import NOTHING
 from vmsnap.errors import DomainRunningError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from vmsnap.engine.requests import DeleteRequest, RevertRequest
     from vmsnap.engine.results import DeleteResult, RevertResult
+    from vmsnap.ports import Ports
 
 _REVERT = epilog(
     "vmsnap group revert web1 before-upgrade",
@@ -230,19 +231,36 @@ def ask_delete(
         flags += ["--bandwidth", rate(request.bandwidth)]
     verb, names = ("group delete", groups) if groups else ("snapshot delete", request.singles)
     require_terminal(pasteable(verb, domain, *names, options=(*flags, "--yes")))
-    plan = delete_groups(session.ports(), domain, groups, replace(request, dry_run=True))
+    ports = session.ports()
+    plan = delete_groups(ports, domain, groups, replace(request, dry_run=True))
     what = f"points of domain '{plan.domain_name}' and their backups"
     if not groups:
         what = f"snapshots of domain '{plan.domain_name}'"
     losses = [
         f"these {what} will be gone:",
-        *(f"  {name}" for name in plan.groups),
+        *_points(ports, plan),
         *(f"  {text}" for text in plan.changes),
     ]
     session.reporter.clear()
     confirm(session.printer, losses, "Delete?")
     groups, singles = _split(plan.groups)
     return groups, replace(request, with_children=False, singles=singles)
+
+
+def _points(ports: "Ports", plan: "DeleteResult") -> "Iterator[str]":
+    """Say of each point that would go how old and how large it is."""
+    from vmsnap.cli.text import age, local_time, size
+    from vmsnap.engine.listing import list_snapshots
+
+    views = {view.group.name: view for view in list_snapshots(ports, plan.domain_name).groups}
+    for name in plan.groups:
+        view = views.get(name)
+        if view is None:
+            yield f"  {name}"
+            continue
+        made = view.group.resource.created_at
+        old = f"{local_time(made)}, {age(made, ports.clock.now())}"
+        yield f"  {name}  ({old}, {size(view.size_bytes)})"
 
 
 def _split(names: "Iterable[str]") -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,12 +1,14 @@
 """The one printer: results to stdout as text or as one JSON document, all else to stderr."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from vmsnap.cli.answer import Answer, Block, Branch, Graph, Problem, Table
 from vmsnap.cli.drawing import ASCII, branch_lines, line_lines, table_of
+from vmsnap.cli.folding import wrapped
 from vmsnap.cli.layout import GAP
 from vmsnap.cli.text import clean, width
 from vmsnap.errors import OutputError
@@ -71,9 +73,20 @@ class Printer:
             self.remark("hint", problem.hint)
 
     def remark(self, label: str, text: str, colour: str = "1") -> None:
-        """Print one labelled line on stderr."""
+        """Print one labelled line on stderr; a hint is left as it is, to be copied."""
         shown = f"\x1b[{colour}m{label}:\x1b[0m" if has_colour(sys.stderr) else f"{label}:"
-        self.say(f"{shown} {clean(text)}")
+        if label == "hint":
+            self.say(f"{shown} {clean(text)}")
+            return
+        indent = len(label) + len(": ")
+        first, *others = _broken(text, indent)
+        self.say("\n".join([f"{shown} {first}", *(" " * indent + line for line in others)]))
+
+    def sentence(self, text: str) -> None:
+        """Print a sentence on stderr; on a terminal its further lines hang below its beginning."""
+        indent = len(text) - len(text.lstrip(" "))
+        for line in _broken(text[indent:], indent):
+            self.say(" " * indent + line)
 
     def say(self, text: str, *, end: str = "\n") -> None:
         """Print text on stderr as it is; a stderr that has gone is no reason to fail."""
@@ -111,6 +124,15 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is not None:
         stream.write(text)
         stream.flush()
+
+
+def _broken(text: str, indent: int) -> tuple[str, ...]:
+    """Break a text for stderr between words if that is a terminal, behind so many blanks."""
+    shown = clean(text)
+    if not is_terminal(sys.stderr):
+        return (shown,)
+    columns = shutil.get_terminal_size().columns
+    return wrapped(shown, max(columns - indent, 1))
 
 
 def forget_stdout() -> None:

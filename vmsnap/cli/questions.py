@@ -45,7 +45,7 @@ def can_ask() -> bool:
 def is_yes(printer: "Printer", losses: Iterable[str], question: str) -> bool:
     """Say on stderr what will be lost, and ask; tell whether the answer was a yes."""
     for line in losses:
-        printer.say(clean(line))
+        printer.sentence(line)
     printer.say(f"{clean(question)} [y/N] ", end="")
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):

@@ -104,15 +104,19 @@ def _held(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[None]:
 def _wait_for(ports: Ports, domain_id: DomainId, verb: str) -> Iterator[None]:
     """Hold the lock; where others may cancel this, look every second whether they did."""
     until = ports.clock.ticks() + ports.wait_seconds
+    has_said = False
     with ExitStack() as stack:
         while True:
             left = max(0.0, until - ports.clock.ticks())
             try:
                 stack.enter_context(ports.locks.hold(domain_id, verb, min(left, WAIT_SLICE)))
                 break
-            except BusyError:
+            except BusyError as error:
                 if left <= WAIT_SLICE:
                     raise
+                if not has_said:
+                    ports.reporter.step(f"waiting: {error.message}")
+                    has_said = True
             refuse_if_cancelled(ports)
         yield
 

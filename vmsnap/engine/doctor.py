@@ -149,6 +149,8 @@ def _examine(
             scene = read_scene(ports, domain_id)
         except VmsnapError as error:
             return (_unreadable(domain_id, _name(ports, domain_id), "state", error),)
+        if not is_held:
+            ports.reporter.step(f"looking at domain '{scene.name}'")
         found = tuple(_look(scene, looks))
         if is_held or not any(item.counts for item in found) or _is_still(ports, scene):
             return found

@@ -17,18 +17,25 @@ from vmsnap.errors import ImageError, ProgramMissingError
 from vmsnap.host.image_files import create_empty, sync_file, unlink
 from vmsnap.host.qemu_img import QemuImg
 from vmsnap.model import ImageInfo
+from vmsnap.ports import Progress
 
 log = logging.getLogger(__name__)
 
 PREFIX = ".vmsnap-pull-"
 
 
-def pull(qemu: QemuImg, path: Path, backing: Path | None, backing_format: str | None) -> None:
-    """Copy what `backing` would not give, then stand the qcow2 image `path` on it (None: alone).
+def pull(
+    qemu: QemuImg,
+    path: Path,
+    target: tuple[Path | None, str | None],
+    progress: Progress | None = None,
+) -> None:
+    """Copy what `target` would not give, then stand the qcow2 image `path` on it (None: alone).
 
-    Paths are resolved. Can be repeated after any interruption. Raises ImageError; then `path` reads
-    the same as before.
+    `target` is a backing file and its format, `path` and it are resolved. Can be repeated after any
+    interruption. Raises ImageError; then `path` reads the same as before.
     """
+    backing = target[0]
     stand_in = _stand_in_path(path, backing)
     image = _describe(qemu, path)
     old_path = _old_path(qemu, stand_in, image)
@@ -44,7 +51,7 @@ def pull(qemu: QemuImg, path: Path, backing: Path | None, backing_format: str | 
             qemu.set_backing(path, stand_in, "qcow2")
             sync_file(path)
         data_bytes = _data_bytes(qemu, stand_in, image)
-        qemu.rebase(path, backing, backing_format, data_bytes)
+        qemu.rebase(path, target, data_bytes, progress)
         # What one that was killed had allocated, and did not get to refer to.
         qemu.mend_leaks(path, data_bytes + image.allocated_bytes)
         sync_file(path)

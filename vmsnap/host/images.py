@@ -12,6 +12,7 @@ from vmsnap.host.image_pull import forget_pulls, pull
 from vmsnap.host.os_errors import READ_ONLY_HINT, translated
 from vmsnap.host.qemu_img import QemuImg
 from vmsnap.model import FrozenFacts, ImageInfo
+from vmsnap.ports import Progress
 
 SECTOR_BYTES = 512
 
@@ -127,7 +128,15 @@ class QemuImages:
             image_files.unlink(path)
             raise
 
-    def commit(self, child: Path, parent: Path, *, child_format: str, parent_format: str) -> None:
+    def commit(
+        self,
+        child: Path,
+        parent: Path,
+        *,
+        child_format: str,
+        parent_format: str,
+        progress: Progress | None = None,
+    ) -> None:
         """Write the child's data into its direct parent, which grows to the child's size.
 
         Can be repeated; the child stays valid and unchanged. Leaked clusters are mended. Raises
@@ -140,13 +149,20 @@ class QemuImages:
         if upper.virtual_size_bytes < lower.virtual_size_bytes:
             message = f"cannot merge image '{child}' into '{parent}', which is larger"
             raise ImageError(message)
-        self._qemu.commit(_absolute(child), child_format, upper.allocated_bytes)
+        self._qemu.commit(_absolute(child), child_format, upper.allocated_bytes, progress)
         if parent_format == "qcow2":
             allocated_bytes = upper.allocated_bytes + lower.allocated_bytes
             self._qemu.mend_leaks(_absolute(parent), allocated_bytes)
         image_files.sync_file(parent)
 
-    def rebase(self, path: Path, backing: Path | None, backing_format: str | None) -> None:
+    def rebase(
+        self,
+        path: Path,
+        backing: Path | None,
+        backing_format: str | None,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
         """Pull what the current backing holds into `path`, then stand it on `backing`.
 
         With None the image stands alone afterwards. What `path` reads does not change, whatever
@@ -155,7 +171,8 @@ class QemuImages:
         """
         for image in (path, *((backing,) if backing else ())):
             image_files.require_image_file(image)
-        pull(self._qemu, resolved(path), resolved(backing) if backing else None, backing_format)
+        target = (resolved(backing) if backing else None, backing_format)
+        pull(self._qemu, resolved(path), target, progress)
 
     def set_backing(self, path: Path, backing: Path, backing_format: str) -> None:
         """Change the backing file's name in the header only: its content is known to be equal."""

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 
 from vmsnap.errors import LeftChangedError, ProgramMissingError, VmsnapError
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 PACKAGES = {"qemu-img": "qemu-utils"}
 """Which Debian package brings a program."""
 
+LISTEN_SECONDS = 0.2
+"""How often a listener is told."""
 REAP_SECONDS = 10.0
 """How long a killed program may take to go; one that hangs in the kernel is not waited for."""
 
@@ -27,8 +30,11 @@ def run(
     error_class: type[VmsnapError],
     timeout_seconds: float,
     pass_fds: Sequence[int] = (),
+    listener: Callable[[bytes], None] | None = None,
 ) -> bytes:
     """Run a program and return what it wrote to stdout.
+
+    While it runs, a `listener` is told now and then all that it wrote so far.
 
     It gets a session of its own, so that a terminal's Ctrl-C reaches vmsnap alone, and inherits
     `pass_fds` and no other descriptor. Whatever ends the call early, a signal's exception too,
@@ -42,7 +48,7 @@ def run(
     log.debug("running %s", argv)
     process = _start(argv, task, error_class, pass_fds)
     try:
-        output, complaint = process.communicate(timeout=timeout_seconds)
+        output, complaint = _output(process, timeout_seconds, listener)
     except BaseException as error:  # a signal, too, must not leave it running
         if not has_ended_by_kill(process) and pass_fds:
             message = (
@@ -150,6 +156,25 @@ def has_ended_by_kill(process: "subprocess.Popen[bytes]") -> bool:
         if pipe is not None:
             pipe.close()
     return process.returncode is not None
+
+
+def _output(
+    process: "subprocess.Popen[bytes]",
+    timeout_seconds: float,
+    listener: Callable[[bytes], None] | None,
+) -> tuple[bytes, bytes]:
+    """Wait for a program's end. Raises TimeoutExpired."""
+    if listener is None:
+        return process.communicate(timeout=timeout_seconds)
+    until = time.monotonic() + timeout_seconds
+    while True:
+        left = max(until - time.monotonic(), 0.0)
+        try:
+            return process.communicate(timeout=min(left, LISTEN_SECONDS))
+        except subprocess.TimeoutExpired as unfinished:
+            if left <= LISTEN_SECONDS:
+                raise
+            listener(unfinished.output or b"")
 
 
 def _reason(program: str, complaint: bytes, status: int) -> str:

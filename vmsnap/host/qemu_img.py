@@ -1,5 +1,6 @@
 """The commands of qemu-img that vmsnap uses, each with its time limit."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from vmsnap.errors import ImageError
 from vmsnap.host import processes
 from vmsnap.host.image_info import parse_chain, parse_end
 from vmsnap.model import ImageInfo
+from vmsnap.ports import Progress
 
+_SHARE = re.compile(rb"\(([0-9]+\.[0-9]+)/100%\)")
 READ_SECONDS = 60.0
 WRITE_SECONDS = 600.0
 SLOWEST_BYTES_PER_SECOND = 1024 * 1024
@@ -62,13 +65,16 @@ class QemuImg:
         size = [] if size_bytes is None else [str(size_bytes)]
         self._write(f"make image '{path}'", ["create", "-q", "-f", "qcow2", *names, *size])
 
-    def commit(self, child: Path, child_format: str, data_bytes: int) -> None:
+    def commit(
+        self, child: Path, child_format: str, data_bytes: int, progress: Progress | None = None
+    ) -> None:
         """Write a child's data into its direct backing file; the child is left as it is."""
         # Without -d the child would be emptied afterwards.
         self._write(
             f"merge image '{child}'",
-            ["commit", "-q", "-d", "-f", child_format, str(child)],
+            ["commit", _voice(progress), "-d", "-f", child_format, str(child)],
             data_bytes,
+            progress,
         )
 
     def mend_leaks(self, path: Path, data_bytes: int) -> None:
@@ -87,24 +93,52 @@ class QemuImg:
         )
 
     def rebase(
-        self, path: Path, backing: Path | None, backing_format: str | None, data_bytes: int
+        self,
+        path: Path,
+        backing: tuple[Path | None, str | None],
+        data_bytes: int,
+        progress: Progress | None = None,
     ) -> None:
         """Copy into an image what another backing file (None: none) would not give it, then switch.
 
         The header can reach the disk before the copied data.
         """
-        format_ = ["-F", backing_format] if backing_format else []
+        backing_path, backing_format = backing
+        names = ["-b", str(backing_path or ""), *(["-F", backing_format] if backing_format else [])]
         self._write(
             f"rebase image '{path}'",
-            ["rebase", "-q", "-f", "qcow2", "-b", str(backing or ""), *format_, str(path)],
+            ["rebase", _voice(progress), "-f", "qcow2", *names, str(path)],
             data_bytes,
+            progress,
         )
 
-    def _write(self, task: str, arguments: Sequence[str], data_bytes: int = 0) -> None:
+    def _write(
+        self,
+        task: str,
+        arguments: Sequence[str],
+        data_bytes: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
         processes.run(
             ["qemu-img", *arguments],
             task=task,
             error_class=ImageError,
             timeout_seconds=WRITE_SECONDS + data_bytes / SLOWEST_BYTES_PER_SECOND,
             pass_fds=self._lock_fds(),
+            listener=_listener(progress, data_bytes) if progress is not None else None,
         )
+
+
+def _voice(progress: Progress | None) -> str:
+    return "-q" if progress is None else "-p"
+
+
+def _listener(progress: Progress, data_bytes: int) -> Callable[[bytes], None]:
+    """Understand what `-p` prints: `    (12.34/100%)`, again and again."""
+
+    def listen(output: bytes) -> None:
+        shares = _SHARE.findall(output)
+        if shares:
+            progress(int(data_bytes * float(shares[-1]) / 100), data_bytes)
+
+    return listen

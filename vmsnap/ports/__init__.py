@@ -8,7 +8,7 @@ from vmsnap.ports.all import Ports
 from vmsnap.ports.catalog import Catalog, Draft
 from vmsnap.ports.hooks import Hook, HookMoment, Hooks
 from vmsnap.ports.host_files import FileIdentity, HostFileReading, HostFiles, HostFileSpec
-from vmsnap.ports.hypervisor import Definitions, Hypervisor, LiveMerge, MergeKind, Progress
+from vmsnap.ports.hypervisor import Definitions, Hypervisor, LiveMerge, MergeKind
 from vmsnap.ports.identity_files import IdentityFiles
 from vmsnap.ports.images import Images
 from vmsnap.ports.run import (
@@ -19,6 +19,7 @@ from vmsnap.ports.run import (
     Holder,
     JournalFiles,
     Locks,
+    Progress,
     Reporter,
 )
 

@@ -1,15 +1,13 @@
 """The libvirt of this host, and the definitions that it keeps."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from vmsnap.model import Definition, Domain, DomainId, DomainSummary, HostId
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many bytes of how many are done."""
+from vmsnap.ports.run import Progress
 
 
 class MergeKind(Enum):

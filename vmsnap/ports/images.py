@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vmsnap.model import FrozenFacts, ImageInfo
+from vmsnap.ports.run import Progress
 
 
 class Images(Protocol):
@@ -63,17 +64,33 @@ class Images(Protocol):
         too. After any other failure nothing, or an unfinished file of that name, is left.
         """
 
-    def commit(self, child: Path, parent: Path, *, child_format: str, parent_format: str) -> None:
+    def commit(
+        self,
+        child: Path,
+        parent: Path,
+        *,
+        child_format: str,
+        parent_format: str,
+        progress: Progress | None = None,
+    ) -> None:
         """Write the child's data into its direct parent, which grows to the child's size.
 
-        Can be repeated; the child stays valid and unchanged. Leaked clusters are mended.
+        Can be repeated; the child stays valid and unchanged. Leaked clusters are mended. `progress`
+        is told how many of how many bytes are done.
         """
 
-    def rebase(self, path: Path, backing: Path | None, backing_format: str | None) -> None:
+    def rebase(
+        self,
+        path: Path,
+        backing: Path | None,
+        backing_format: str | None,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
         """Pull what the current backing holds into `path`, then stand it on `backing`.
 
         With None the image stands alone afterwards. What `path` reads does not change. Can be
-        repeated; if the header names `backing` already, nothing is done.
+        repeated; if the header names `backing` already, nothing is done. `progress` as in `commit`.
         """
 
     def set_backing(self, path: Path, backing: Path, backing_format: str) -> None:

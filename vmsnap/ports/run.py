@@ -1,12 +1,16 @@
 """What a run needs: its journal, its lock, where it says what it does, time and ids."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from vmsnap.model import DomainId, JsonObject, local_time
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many bytes of how many are done."""
 
 
 class JournalFiles(Protocol):

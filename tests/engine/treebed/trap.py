@@ -114,9 +114,9 @@ class QuickQemuImg(QemuImg):
             raise ImageError(str(error)) from error
         return tuple(found)
 
-    def _write(self, task, arguments, data_bytes=0) -> None:
+    def _write(self, task, arguments, data_bytes=0, progress=None) -> None:
         def run() -> None:
-            super(QuickQemuImg, self)._write(task, arguments, data_bytes)
+            super(QuickQemuImg, self)._write(task, arguments, data_bytes, progress)
 
         if self.trap is None:
             run()

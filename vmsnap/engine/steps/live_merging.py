@@ -8,7 +8,7 @@ from vmsnap.engine.paths import is_among, is_same
 from vmsnap.engine.steps.look import look, look_if_defined
 from vmsnap.errors import LibvirtError, StateError
 from vmsnap.model import Domain, DomainState, Layer, LayerId
-from vmsnap.ports import LiveMerge, MergeKind
+from vmsnap.ports import LiveMerge, MergeKind, Progress
 
 
 def is_off(run: Run) -> bool:
@@ -56,14 +56,18 @@ def commit_live(
     _require_only_child(domain.chains.get(layer.target, ()), layer, child, layers)
     kind = MergeKind.COMMIT_ACTIVE if child.is_active else MergeKind.COMMIT
     order = LiveMerge(kind, layer.target, child.path, layer.path, bandwidth)
-    words = f"disk {layer.target}: merging {child.path.name} into {layer.path.name}"
-    run.ports.hypervisor.merge_live(
-        domain.id, order, lambda done, total: run.ports.reporter.progress(words, done, total)
-    )
+    progress = telling(run, layer.target, child.path, layer.path)
+    run.ports.hypervisor.merge_live(domain.id, order, progress)
     chain = look(run).chains.get(layer.target, ())
     if is_among(child.path, chain) or not is_among(layer.path, chain):
         message = f"libvirt did not merge '{child.path}' into '{layer.path}'"
         raise LibvirtError(message)
+
+
+def telling(run: Run, target: str, source: Path, into: Path) -> Progress:
+    """Return what the progress of one merge is told to."""
+    words = f"disk {target}: merging {source.name} into {into.name}"
+    return lambda done, total: run.ports.reporter.progress(words, done, total)
 
 
 def _require_only_child(

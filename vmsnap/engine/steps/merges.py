@@ -16,6 +16,7 @@ from vmsnap.engine.steps.live_merging import (
     is_off,
     paths_in_use,
     require_unused,
+    telling,
 )
 from vmsnap.engine.steps.look import look, look_if_defined, require_off
 from vmsnap.errors import (
@@ -209,7 +210,11 @@ class MergeLayers:
             raise StateError(message)
         if not self._has_moved(run) or self._may_be_torn(run, child):
             run.ports.images.commit(
-                child.path, layer.path, child_format=child.format, parent_format=layer.format
+                child.path,
+                layer.path,
+                child_format=child.format,
+                parent_format=layer.format,
+                progress=telling(run, self.target, child.path, layer.path),
             )
         if child.is_active:
             _point_to(run, self.target, layer)
@@ -248,7 +253,12 @@ class MergeLayers:
         if self.child_id is not None:
             child = layers[self.child_id]
             backing, format_ = self.stands_on or (None, None)
-            run.ports.images.rebase(child.path, backing, format_)
+            run.ports.images.rebase(
+                child.path,
+                backing,
+                format_,
+                progress=telling(run, self.target, layer.path, child.path),
+            )
             run.facts[self._moved] = True
             changed = (_refrozen(run, replace(child, parent_id=layer.parent_id)),)
         run.facts[self._moved] = True
