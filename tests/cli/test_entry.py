@@ -14,11 +14,15 @@ from vmsnap.store.opening import open_catalog
 
 NEEDED = {"vmsnap", "vmsnap.cli", "vmsnap.cli.entry"}
 CODE = """
-import json, sys
+import json, os, sys
 before = set(sys.modules)
 from vmsnap.cli.entry import main
 sys.argv = ["vmsnap", *sys.argv[1:]]
-status = main()
+os._exit = sys.exit
+try:
+    status = main()
+except SystemExit as end:
+    status = end.code
 print(json.dumps([status, sorted(set(sys.modules) - before)]), file=sys.stderr)
 """
 
