@@ -5,7 +5,7 @@
 
 _vmsnap_verbs() {
     case $1 in
-        '') REPLY='vm snapshot group backup undo history status purge recover doctor db config' ;;
+        '') REPLY='vm snapshot group backup undo history status prune purge recover doctor db config' ;;
         'vm') REPLY='list show' ;;
         'snapshot') REPLY='create list delete' ;;
         'group') REPLY='list show tree check diff revert delete ungroup pin unpin' ;;
@@ -37,6 +37,7 @@ _vmsnap_options() {
         'undo') REPLY='--force --shutdown --shutdown-timeout --start --dry-run' ;;
         'history') REPLY='--limit --all-hosts' ;;
         'status') REPLY='--max-age --warn-age --nagios' ;;
+        'prune') REPLY='--all --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within +--keep-name --keep-safety --groups --backups +--allow-empty --bandwidth --dry-run' ;;
         'purge') REPLY='--yes|-y --dry-run' ;;
         'recover') REPLY='--lift-fences --dry-run' ;;
         'doctor') REPLY='--fix --yes|-y --dry-run' ;;
@@ -73,6 +74,7 @@ _vmsnap_operands() {
         'undo') REPLY='domain' ;;
         'history') REPLY='domain' ;;
         'status') REPLY='domain+' ;;
+        'prune') REPLY='domain+' ;;
         'purge') REPLY='gone' ;;
         'doctor') REPLY='domain' ;;
         'db backup') REPLY='file' ;;
@@ -104,6 +106,16 @@ _vmsnap_value() {
         '--limit') REPLY='text' ;;
         '--max-age') REPLY='text' ;;
         '--warn-age') REPLY='text' ;;
+        '--keep-last') REPLY='text' ;;
+        '--keep-hourly') REPLY='text' ;;
+        '--keep-daily') REPLY='text' ;;
+        '--keep-weekly') REPLY='text' ;;
+        '--keep-monthly') REPLY='text' ;;
+        '--keep-yearly') REPLY='text' ;;
+        '--keep-within') REPLY='text' ;;
+        '--keep-name') REPLY='text' ;;
+        '--keep-safety') REPLY='text' ;;
+        '--allow-empty') REPLY='domain' ;;
         '--folder') REPLY='folder' ;;
         *) return 1 ;;
     esac

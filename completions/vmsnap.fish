@@ -3,8 +3,8 @@
 # Verbs and options stand here. For names `vmsnap __complete` is asked, which is quick and stays
 # silent whatever is wrong.
 
-set -g __vmsnap_verbs 'vm' 'vm list' 'vm show' 'snapshot' 'snapshot create' 'snapshot list' 'snapshot delete' 'group' 'group list' 'group show' 'group tree' 'group check' 'group diff' 'group revert' 'group delete' 'group ungroup' 'group pin' 'group unpin' 'backup' 'backup create' 'backup list' 'backup show' 'backup verify' 'backup restore' 'backup delete' 'backup clone' 'undo' 'history' 'status' 'purge' 'recover' 'doctor' 'db' 'db status' 'db upgrade' 'db backup' 'db rebuild' 'config' 'config show'
-set -g __vmsnap_taking --connect --database --config --wait --metrics-file --name --description --exclude --without --freeze-timeout --overlay-dir --bandwidth --leave --shutdown-timeout --only --from --tpm --limit --max-age --warn-age --folder
+set -g __vmsnap_verbs 'vm' 'vm list' 'vm show' 'snapshot' 'snapshot create' 'snapshot list' 'snapshot delete' 'group' 'group list' 'group show' 'group tree' 'group check' 'group diff' 'group revert' 'group delete' 'group ungroup' 'group pin' 'group unpin' 'backup' 'backup create' 'backup list' 'backup show' 'backup verify' 'backup restore' 'backup delete' 'backup clone' 'undo' 'history' 'status' 'prune' 'purge' 'recover' 'doctor' 'db' 'db status' 'db upgrade' 'db backup' 'db rebuild' 'config' 'config show'
+set -g __vmsnap_taking --connect --database --config --wait --metrics-file --name --description --exclude --without --freeze-timeout --overlay-dir --bandwidth --leave --shutdown-timeout --only --from --tpm --limit --max-age --warn-age --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-name --keep-safety --allow-empty --folder
 
 # Go through the words before the cursor: which verb, which operands, which options. What is found
 # is kept until the line is another.
@@ -91,6 +91,7 @@ complete -c vmsnap -n "__vmsnap_wants '' 0" -a backup -d 'Keep and bring back NV
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a undo -d 'Take the last revert, restore or clone of a domain back.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a history -d 'Say who did what, when, how long it took, and with what result.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a status -d 'Say which domain lacks a young complete group.'
+complete -c vmsnap -n "__vmsnap_wants '' 0" -a prune -d 'Delete the groups and backups that no rule keeps.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a purge -d 'Remove what is left of an undefined domain.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a recover -d 'Finish or undo what was interrupted.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a doctor -d 'Find what is wrong, and what mends it.'
@@ -229,6 +230,22 @@ complete -c vmsnap -n "__vmsnap_wants 'status' 0+" -a '(__vmsnap_names domain)'
 complete -c vmsnap -n "__vmsnap_lacks 'status' --max-age" -l max-age -x -d 'How old the newest complete group may be (90m, 26h, 2d); else max_age of config.toml.'
 complete -c vmsnap -n "__vmsnap_lacks 'status' --warn-age" -l warn-age -x -d 'From which age on it is a warning.'
 complete -c vmsnap -n "__vmsnap_lacks 'status' --nagios" -l nagios -d 'Print one line for Nagios, and end with 0, 1, 2 or 3 as it wants.'
+complete -c vmsnap -n "__vmsnap_wants 'prune' 0+" -a '(__vmsnap_names domain)'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --all" -l all -d 'All domains of this host, side by side.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-last" -l keep-last -x -d 'Keep the last N points.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-hourly" -l keep-hourly -x -d 'Keep the last of each of N hours.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-daily" -l keep-daily -x -d 'Keep the last of each of N days.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-weekly" -l keep-weekly -x -d 'Keep the last of each of N weeks.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-monthly" -l keep-monthly -x -d 'Keep the last of each of N months.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-yearly" -l keep-yearly -x -d 'Keep the last of each of N years.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-within" -l keep-within -x -d 'Keep all that is younger: 12h, 30d.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune'" -l keep-name -x -d 'Keep all that is named so; can be repeated.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --keep-safety" -l keep-safety -x -d 'Keep safety groups and safety backups that are younger; 14d if not given.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --groups" -l groups -d 'Prune groups, and no backups.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --backups" -l backups -d 'Prune backups of their own, and no groups.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune'" -l allow-empty -x -a '(__vmsnap_names domain)' -d 'Let this domain lose its last group or backup too; can be repeated.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --bandwidth" -l bandwidth -x -d 'Merge at most so fast while the domain runs: MiB/s, or with K, M or G.'
+complete -c vmsnap -n "__vmsnap_lacks 'prune' --dry-run" -l dry-run -d 'Show what would be done; change nothing.'
 complete -c vmsnap -n "__vmsnap_wants 'purge' 0" -a '(__vmsnap_names gone)'
 complete -c vmsnap -n "__vmsnap_lacks 'purge' --yes -y" -l yes -s y -d 'Answer all questions with yes.'
 complete -c vmsnap -n "__vmsnap_lacks 'purge' --dry-run" -l dry-run -d 'Show what would be done; change nothing.'

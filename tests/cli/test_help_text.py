@@ -24,7 +24,7 @@ def test_all_verbs_are_there():
     assert {" ".join(words) for words in VERBS} == {
         "vm list", "vm show", "snapshot create", "snapshot list", "snapshot delete",
         "group list", "group show", "group tree", "group check", "group diff", "group revert",
-        "group delete", "group ungroup", "group pin", "group unpin", "purge",
+        "group delete", "group ungroup", "group pin", "group unpin", "prune", "purge",
         "backup create", "backup list", "backup show",
         "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
         "recover", "status", "doctor", "config show",

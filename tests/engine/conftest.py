@@ -28,12 +28,14 @@ from vmsnap.host.identity_files import HiddenIdentityFiles
 from vmsnap.host.images import QemuImages
 from vmsnap.host.journal_files import FolderJournals
 from vmsnap.host.locks import FileLocks
+from vmsnap.model import HostId
 from vmsnap.ports import Ports
 from vmsnap.store.opening import open_catalog
 
 KIB = 1024
 DISK_BYTES = 1024 * KIB
 SECTOR = 64 * KIB
+OTHER_HOST = HostId("99999999-2222-4333-8444-555555555555")
 DOMAIN_UUID = "aaaaaaaa-0000-4000-8000-000000000001"
 
 DOMAIN_XML = """<domain type='qemu'>
@@ -300,6 +302,25 @@ def world_on():
 def world(tmp_path, ports):
     """A machine that is shut off: two disks, NVRAM, TPM, a CD-ROM."""
     return built(World(tmp_path / "host", ports))
+
+
+@pytest.fixture
+def other(tmp_path, world, world_on):
+    """The same domain, by name and UUID, on another host: its own files, the same database."""
+    folder = tmp_path / "other"
+    state = folder / "state"
+    state.mkdir(parents=True)
+    definitions = XmlDefinitions(folder / "nvram", folder / "swtpm")
+    locks = FileLocks(state)
+    ports = replace(
+        world.ports,
+        hypervisor=FakeHypervisor(definitions, host=OTHER_HOST, chain_of=chain_of),
+        definitions=definitions,
+        images=QemuImages(locks.inherited_fds),
+        journals=FolderJournals(state),
+        locks=locks,
+    )
+    return world_on(folder, ports)
 
 
 def built(made):

@@ -3,6 +3,7 @@
 The run ends with an error, right after a step took effect: before the journal says so, or after.
 """
 
+from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
@@ -15,18 +16,21 @@ from vmsnap.engine.backup import create_backup, delete_backup
 from vmsnap.engine.clone import clone_backup
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.pin import pin_groups
+from vmsnap.engine.prune import prune_domain
 from vmsnap.engine.recover import recover_all
 from vmsnap.engine.requests import (
     CloneRequest,
     CreateRequest,
     DeleteRequest,
     PinRequest,
+    PruneRequest,
     RestoreRequest,
     RevertRequest,
     TpmChoice,
     UndoRequest,
 )
 from vmsnap.engine.restore import restore_backup
+from vmsnap.engine.retention import Policy
 from vmsnap.engine.revert import revert_group
 from vmsnap.engine.undo import undo_last
 from vmsnap.errors import LeftChangedError, VmsnapError
@@ -92,6 +96,23 @@ def cloned(world):
     clone(world, TpmChoice.RESET)
 
 
+def aged(world):
+    """Three groups and two backups on a branch that a revert left, all of one second each."""
+    with_backup(world)
+    two_groups(world)
+    revert_group(world.ports, world.name, "monday", RevertRequest())
+    world.fill(4)
+    world.create("wednesday")
+    create_backup(world.ports, world.name, CreateRequest(name="newer"))
+    world.fill(5)
+
+
+def prune(world):
+    """Keep the newest of each kind alone, and no safety point."""
+    request = PruneRequest(Policy(last=1, safety=timedelta(seconds=1)))
+    return prune_domain(world.ports, world.name, lambda _name: request)
+
+
 VERBS = MappingProxyType(
     {
         "create": (lambda world: None, lambda world: world.create("wednesday")),
@@ -149,6 +170,7 @@ VERBS = MappingProxyType(
             two_groups,
             lambda world: pin_groups(world.ports, world.name, ["monday", "tuesday"], PinRequest()),
         ),
+        "prune": (aged, prune),
         "clone": (second_machine, lambda world: clone(world, TpmChoice.RESET)),
         "clone with the TPM": (second_machine, lambda world: clone(world, TpmChoice.KEEP)),
         "undo of a clone": (

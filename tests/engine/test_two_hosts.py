@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from contracts.hypervisor_beds import chain_of
+from engine.conftest import OTHER_HOST
 from engine.patient import codes, kill, mended, only
 from fakes.dying import KilledError, die
-from fakes.hypervisor import FakeHypervisor
 
 from vmsnap.cli.text import local_time
 from vmsnap.engine import doctor
@@ -24,17 +24,22 @@ from vmsnap.engine.diff import diff_group
 from vmsnap.engine.findings.finding import Cure, Severity
 from vmsnap.engine.history import list_history
 from vmsnap.engine.listing import list_groups, list_snapshots, show_group
+from vmsnap.engine.pin import pin_groups
+from vmsnap.engine.prune import prune_domain
 from vmsnap.engine.purge import purge_domain
 from vmsnap.engine.recover import recover_all
 from vmsnap.engine.requests import (
     CloneRequest,
     CreateRequest,
+    PinRequest,
     Power,
+    PruneRequest,
     PurgeRequest,
     RestoreRequest,
     UngroupRequest,
 )
 from vmsnap.engine.restore import restore_backup
+from vmsnap.engine.retention import Policy
 from vmsnap.engine.ungroup import ungroup
 from vmsnap.errors import (
     DatabaseError,
@@ -43,33 +48,9 @@ from vmsnap.errors import (
     ResourceNotFoundError,
     UndoRefusedError,
 )
-from vmsnap.host.domain_xml import XmlDefinitions
-from vmsnap.host.images import QemuImages
-from vmsnap.host.journal_files import FolderJournals
-from vmsnap.host.locks import FileLocks
-from vmsnap.model import CatalogChange, GroupState, HostId
+from vmsnap.model import CatalogChange, GroupState
 
-OTHER_HOST = HostId("99999999-2222-4333-8444-555555555555")
 OTHER_UUID = "cccccccc-0000-4000-8000-000000000003"
-
-
-@pytest.fixture
-def other(tmp_path, world, world_on):
-    """The same domain, by name and UUID, on another host: its own files, the same database."""
-    folder = tmp_path / "other"
-    state = folder / "state"
-    state.mkdir(parents=True)
-    definitions = XmlDefinitions(folder / "nvram", folder / "swtpm")
-    locks = FileLocks(state)
-    ports = replace(
-        world.ports,
-        hypervisor=FakeHypervisor(definitions, host=OTHER_HOST, chain_of=chain_of),
-        definitions=definitions,
-        images=QemuImages(locks.inherited_fds),
-        journals=FolderJournals(state),
-        locks=locks,
-    )
-    return world_on(folder, ports)
 
 
 def verbs(seen, name):
@@ -81,6 +62,7 @@ def verbs(seen, name):
         "group delete": lambda: seen.delete(name),
         "group delete --dry-run": lambda: seen.delete(name, dry_run=True),
         "snapshot delete": lambda: seen.delete(singles=(f"{name}/vda",)),
+        "group pin": lambda: pin_groups(ports, domain, [name], PinRequest()),
         "group ungroup": lambda: ungroup(ports, domain, name, UngroupRequest()),
         "backup restore": lambda: restore_backup(ports, domain, name, RestoreRequest()),
         "backup delete": lambda: delete_backup(ports, domain, name, dry_run=False),
@@ -91,6 +73,12 @@ def verbs(seen, name):
         "backup verify": lambda: verify_backups(ports, domain, name),
         "backup clone": lambda: clone_backup(ports, domain, [domain], CloneRequest(backup=name)),
     }
+
+
+def prune(seen, **options):
+    """Prune all that the machine of `seen` has."""
+    request = PruneRequest(Policy(within=timedelta(milliseconds=1)), may_be_empty=True, **options)
+    return prune_domain(seen.ports, seen.name, lambda _name: request)
 
 
 def changing_verbs(seen):
@@ -106,6 +94,8 @@ def changing_verbs(seen):
         "snapshot create --dry-run": lambda: seen.create("new", dry_run=True),
         "backup create": lambda: create_backup(seen.ports, seen.name, CreateRequest()),
         "backup delete": lambda: delete_backup(seen.ports, seen.name, "kept", dry_run=False),
+        "prune": lambda: prune(seen),
+        "prune --dry-run": lambda: prune(seen, dry_run=True),
         "undo": seen.undo,
         "undo --dry-run": lambda: seen.undo(dry_run=True),
     }

@@ -14,6 +14,7 @@ from vmsnap.cli import (
     group,
     help_text,
     history,
+    prune,
     purge,
     recover,
     snapshot,
@@ -107,6 +108,7 @@ app.add_typer(backup.app, name="backup")
 app.command("status", epilog=status.EPILOG)(status.status)
 app.command("undo", epilog=undo.EPILOG)(undo.undo)
 app.command("history", epilog=history.EPILOG)(history.history)
+app.command("prune", epilog=prune.EPILOG)(prune.prune)
 app.command("purge", epilog=purge.EPILOG)(purge.purge)
 app.command("recover", epilog=recover.EPILOG)(recover.recover)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)

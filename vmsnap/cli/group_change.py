@@ -279,24 +279,29 @@ def _delete_again(domain: str, names: "Iterable[str]") -> str:
     return pasteable(verb, domain, *(groups or singles), options=("--yes",))
 
 
-def deleted(result: "DeleteResult") -> Answer:
-    """Answer for groups and single snapshots alike."""
-    from vmsnap.cli import render_change
+def unmerged(result: "DeleteResult") -> tuple[Problem, ...]:
+    """Say which disks of deleted groups are not merged, and what to type for each."""
     from vmsnap.engine.hints import operands
 
-    is_partial = result.is_done and not result.is_complete
-    failed = [merge for merge in result.results if not merge.merged] if is_partial else []
-    groups, singles = _split(result.groups)
     again = _delete_again(result.domain_name, result.groups)
     off = f"virsh shutdown {operands(result.domain_name)}"
-    problems = tuple(
+    return tuple(
         Problem(
             merge.code or "image",
             f"'{merge.snapshot_name}' is not merged yet: {merge.message or NOTHING}",
             off if merge.code == DomainRunningError.code else again,
         )
-        for merge in failed
+        for merge in result.results
+        if not merge.merged
     )
+
+
+def deleted(result: "DeleteResult") -> Answer:
+    """Answer for groups and single snapshots alike."""
+    from vmsnap.cli import render_change
+
+    is_partial = result.is_done and not result.is_complete
+    groups, singles = _split(result.groups)
     return Answer(
         {
             "domain": result.domain_name,
@@ -311,6 +316,6 @@ def deleted(result: "DeleteResult") -> Answer:
         render_change.deleted(result),
         changed=result.is_done,
         exit_code=3 if is_partial else 0,
-        errors=problems,
+        errors=unmerged(result) if is_partial else (),
         is_news=result.is_complete,
     )

@@ -10,6 +10,7 @@ from vmsnap.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     from vmsnap.model import HostFileType
 
@@ -83,6 +84,18 @@ def rate(bytes_: int) -> str:
     """Write bytes per second so that `bytes_per_second` reads the same."""
     unit = next((unit for unit in "GM" if bytes_ % _UNITS[unit] == 0), "K")
     return f"{bytes_ / _UNITS[unit]:.10f}".rstrip("0").rstrip(".") + unit
+
+
+def duration(text: str | None, option: str) -> "timedelta | None":
+    """Turn a typed duration into one; raises UsageError, naming the option, for what is none."""
+    from vmsnap.config import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option} takes {error}") from None
 
 
 Domain = Annotated[

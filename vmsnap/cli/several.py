@@ -60,10 +60,12 @@ def run_on_each(
     work: "Callable[[Ports, str], T]",
     *,
     dry_run: bool,
+    makes_database: bool = True,
 ) -> "tuple[Ended[T], ...]":
     """Run a verb on the domains that were typed, or on all; one alone runs like any other verb.
 
-    `chosen` are the typed ones and whether `--all` was. Raises UsageError for both or neither.
+    `chosen` are the typed ones and whether `--all` was. A database that is missing is made, or else
+    counts as empty. Raises UsageError for both or neither.
     """
     from vmsnap.engine.side_by_side import Cancellation, Ended, side_by_side
 
@@ -73,7 +75,7 @@ def run_on_each(
             "name domains, or say --all" if not typed else "--all and names exclude each other"
         )
         raise UsageError(message, hint="vmsnap vm list")
-    ports = session.ports() if dry_run else session.changing_ports(context, create=True)
+    ports = session.ports() if dry_run else session.changing_ports(context, create=makes_database)
     names = [item.name for item in ports.hypervisor.domains()] if wants_all else list(typed or ())
     names = list(dict.fromkeys(names))
     if len(names) == 1 and not wants_all:
@@ -90,36 +92,46 @@ def run_on_each(
 
 
 def answer_of(
-    ended: "Sequence[Ended[T]]", answer: Callable[[T], Answer], *, is_done: bool
+    ended: "Sequence[Ended[T]]",
+    answer: Callable[[T], Answer],
+    *,
+    is_done: bool,
+    lists: Sequence[str] = ("groups", "backups"),
 ) -> Answer:
-    """Answer for all as `answer` does for one; with a single domain that answer's keys come too."""
+    """Answer for all as `answer` does for one; with a single domain that answer's keys come too.
+
+    `lists` are the keys whose lists are put together.
+    """
     from vmsnap.engine.side_by_side import exit_code
 
     results: list[JsonObject] = []
     blocks: list[Block] = []
-    problems = []
+    problems: list[Problem] = []
+    answers: list[Answer] = []
     for item in ended:
         if item.error is None and item.result is not None:
             one = answer(item.result)
             results.append({**(one.data or {}), "error": None})
             blocks += one.blocks
+            problems += one.errors
+            answers.append(one)
         elif item.error is not None:
             problem = Problem.of(item.error)
             if item.domain not in problem.message:
                 problem = replace(problem, message=f"domain '{item.domain}': {problem.message}")
             problems.append(problem)
             results.append({"domain": item.domain, "error": problem.code})
-    alone = results[0] if len(results) == 1 and not problems else {}
+    alone = results[0] if len(ended) == len(answers) == 1 else {}
     made = {
         key: [item for found in results for item in _list(found.get(key))]
-        for key in ("groups", "backups")
+        for key in lists
         if any(key in found for found in results) or not results
     }
     return Answer(
         {**alone, **made, "results": list(results)},
         tuple(blocks),
-        changed=is_done and len(problems) < len(ended),
-        exit_code=exit_code(ended),
+        changed=any(one.changed for one in answers),
+        exit_code=exit_code(ended) or max((one.exit_code for one in answers), default=0),
         errors=tuple(problems),
         note=None if ended else "this host has no domains",
         is_news=is_done,

@@ -142,7 +142,9 @@ def create(
     )
     return answer_of(
         ended,
-        lambda result: Answer(documents.created(result), created(result)),
+        lambda result: Answer(
+            documents.created(result), created(result), changed=result.group is not None
+        ),
         is_done=not dry_run,
     )
 

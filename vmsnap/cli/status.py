@@ -6,6 +6,7 @@ import typer
 
 from vmsnap.cli.answer import Answer, Problem
 from vmsnap.cli.help_text import epilog
+from vmsnap.cli.options import HostFileWord, duration, host_file_types
 from vmsnap.cli.session import Session
 from vmsnap.errors import UsageError
 
@@ -67,7 +68,7 @@ def status(
     from vmsnap.engine.status import domain_statuses
 
     session: Session = context.obj
-    limits = _age(max_age, "--max-age"), _age(warn_age, "--warn-age")
+    limits = duration(max_age, "--max-age"), duration(warn_age, "--warn-age")
     if limits[0] is not None and limits[1] is not None and limits[1] > limits[0]:
         raise UsageError("--warn-age is more than --max-age: it would never warn")
     settings = session.settings
@@ -107,22 +108,10 @@ def _answer(found: "Sequence[DomainStatus]") -> Answer:
     )
 
 
-def _age(text: str | None, option: str) -> "timedelta | None":
-    from vmsnap.config import parse_duration
-
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option} takes {error}") from None
-
-
 def expectation(
     settings: "DomainSettings", typed: "tuple[timedelta | None, timedelta | None]" = (None, None)
 ) -> "Expectation":
     """Put together what was typed and what config.toml says of one domain."""
-    from vmsnap.cli.options import HostFileWord, host_file_types
     from vmsnap.engine.completeness import Renounced
     from vmsnap.engine.troubles import Expectation
 

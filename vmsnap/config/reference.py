@@ -14,7 +14,7 @@ OPERATIONS = (
     *("snapshot create", "snapshot delete"),
     *("group revert", "group delete", "group ungroup", "group pin", "group unpin"),
     *("backup create", "backup restore", "backup delete", "backup clone"),
-    *("undo", "purge"),
+    *("group pin", "group unpin", "undo", "prune", "purge"),
 )
 """The verbs around which hooks can run, as they are typed."""
 
@@ -177,7 +177,7 @@ KEYS = (
         DEFAULTS,
         "keep_safety",
         _DURATION,
-        "no such rule",
+        "14d",
         "The age up to which safety groups and safety backups are kept.",
         'keep_safety = "14d"',
     ),

@@ -1,12 +1,13 @@
 """Whether a group is complete: what its rows, and a look at its files, tell that it lacks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vmsnap.engine.assess import left_out_by_kind
 from vmsnap.engine.check import chain_problems
 from vmsnap.errors import ImageError
 from vmsnap.model import (
+    Backup,
     Capture,
     Definition,
     Group,
@@ -14,6 +15,7 @@ from vmsnap.model import (
     HostFileType,
     Layer,
     LayerId,
+    ResourceId,
 )
 from vmsnap.ports import Images
 
@@ -52,6 +54,43 @@ def damage(images: Images, group: Group, layers: Mapping[LayerId, Layer]) -> tup
         except ImageError as error:
             found.append(f"disk {snapshot.target}: {error.message}")
     return tuple(found)
+
+
+def defects(
+    images: Images, groups: Iterable[Group], layers: Mapping[LayerId, Layer]
+) -> Mapping[ResourceId, str]:
+    """Say of groups that are not any more what they were made as what is amiss with them.
+
+    What they never held, or the machine got since, is no defect. Each file is looked at once.
+    """
+    broken = {
+        layer.id: tuple(problem.message for problem in chain_problems(images, layer, {}))
+        for layer in layers.values()
+    }
+    found = {}
+    for group in groups:
+        reasons = [*losses(group.resource.backups), *_rows(group, layers)]
+        reasons += [text for layer in _below(group, layers) for text in broken[layer.id]]
+        if reasons:
+            found[group.id] = reasons[0]
+    return found
+
+
+def losses(backups: Iterable[Backup]) -> Iterator[str]:
+    """Say which captured host files have no content any more, as their rows tell."""
+    for backup in backups:
+        is_lost = backup.capture is Capture.LOST
+        if is_lost or (backup.capture is Capture.CAPTURED and backup.digest is None):
+            yield f"its {backup.type.value} is lost"
+
+
+def _below(group: Group, layers: Mapping[LayerId, Layer]) -> Iterator[Layer]:
+    """Yield the layers that a group reads: those that it froze, and what they stand on."""
+    for snapshot in group.snapshots:
+        layer = layers.get(snapshot.layer_id)
+        while layer is not None:
+            yield layer
+            layer = layers.get(layer.parent_id) if layer.parent_id else None
 
 
 def _state(group: Group) -> Iterator[str]:

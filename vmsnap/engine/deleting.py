@@ -26,6 +26,7 @@ from vmsnap.model import (
     JsonObject,
     Layer,
     Operation,
+    ResourceId,
 )
 from vmsnap.ports import Ports
 
@@ -93,15 +94,21 @@ def plan_deletion(
     return plan
 
 
-def deletion_steps(plan: Deletion, bandwidth: int = 0) -> list[Step]:
-    """Return the steps that end the groups; `bandwidth` limits the merges of a running machine."""
+def deletion_steps(
+    plan: Deletion, bandwidth: int = 0, backups: tuple[ResourceId, ...] = ()
+) -> list[Step]:
+    """Return the steps that end the groups; `bandwidth` limits the merges of a running machine.
+
+    `backups` are backups of their own that go with the commit.
+    """
     ids = tuple(group.id for group in plan.groups)
     is_live = _is_running(plan.domain)
     steps: list[Step] = [Reserve()]
     if not is_live:
         # A running machine needs none; what it would keep from a start is under way already.
         steps.append(Fence())
-    steps.append(Commit(CatalogChange(deleting=ids, layers=plan.adopted)))
+    change = CatalogChange(deleting=ids, layers=plan.adopted, removed_resources=backups)
+    steps.append(Commit(change))
     for target, merge in plan.merges:
         step = _merge_step(target, merge)
         steps.append(replace(step, is_live=True, bandwidth=bandwidth) if is_live else step)

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _CREATING = frozenset({"snapshot create", "backup create"})
 _NAMED_ALREADY = _CREATING | {"backup clone"}
-_ENDING = frozenset({"group delete", "snapshot delete", "purge"})
+_ENDING = frozenset({"group delete", "snapshot delete", "prune", "purge"})
 
 
 @dataclass(frozen=True, slots=True)

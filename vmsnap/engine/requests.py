@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from vmsnap.engine.retention import PointKind, Policy
 from vmsnap.model import HostFileType
 
 
@@ -117,6 +118,22 @@ class PinRequest:
     """Options of `group pin` and `group unpin`; `pinned` tells which of them it is."""
 
     pinned: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRequest:
+    """Options of `prune`.
+
+    `kinds` are the points that are judged at all. A domain without a rule is refused unless
+    `skips_unruled`. `bandwidth` is that of a delete.
+    """
+
+    policy: Policy
+    kinds: frozenset[PointKind] = frozenset(PointKind)
+    may_be_empty: bool = False
+    skips_unruled: bool = False
+    bandwidth: int = 0
     dry_run: bool = False
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vmsnap.engine.names import is_snapshot_name, snapshot_name
+from vmsnap.engine.retention import Verdict
 from vmsnap.errors import VmsnapError
 from vmsnap.model import (
     Backup,
@@ -320,6 +321,33 @@ class PinResult:
     is_pinned: bool
     is_done: bool
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What `prune` did or would do with the points of one domain, oldest first.
+
+    `deletion` tells of the groups that end, None if none does. `is_done` says that something was
+    pruned: there may be nothing to do. `is_ruled` is False for a domain that was skipped.
+    """
+
+    domain_name: str
+    verdicts: tuple[Verdict, ...] = ()
+    deletion: DeleteResult | None = None
+    is_done: bool = False
+    notes: tuple[str, ...] = ()
+    is_ruled: bool = True
+
+    @property
+    def going(self) -> tuple[Verdict, ...]:
+        """The points that go."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.is_kept)
+
+    @property
+    def unmerged(self) -> tuple[MergeResult, ...]:
+        """The disks of groups whose end was begun, and could not be finished."""
+        merges = self.deletion.results if self.deletion is not None and self.is_done else ()
+        return tuple(merge for merge in merges if not merge.merged)
 
 
 @dataclass(frozen=True, slots=True)

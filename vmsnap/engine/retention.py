@@ -35,6 +35,11 @@ class PointKind(Enum):
     SAFETY_BACKUP = "safety backup"
 
     @property
+    def is_backup(self) -> bool:
+        """Whether it holds no disks."""
+        return self in {PointKind.BACKUP, PointKind.SAFETY_BACKUP}
+
+    @property
     def is_safety(self) -> bool:
         """Whether it was kept for an undo, and has an age limit in place of the rules."""
         return self in {PointKind.SAFETY_GROUP, PointKind.SAFETY_BACKUP}

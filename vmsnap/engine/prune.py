@@ -1,0 +1,186 @@
+"""The verb prune: end the points of a domain that no rule keeps, in one operation."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from vmsnap.engine.changing import holding, preview_operation, recorded
+from vmsnap.engine.completeness import defects, losses
+from vmsnap.engine.deleting import Deletion, deletion_result, deletion_steps, plan_deletion
+from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.hints import operands
+from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.requests import PruneRequest
+from vmsnap.engine.results import PruneResult
+from vmsnap.engine.retention import Point, PointKind, Verdict, judge
+from vmsnap.engine.steps.rows import Commit, Finish, Reserve
+from vmsnap.errors import UsageError
+from vmsnap.model import (
+    CatalogChange,
+    Group,
+    GroupKind,
+    GroupState,
+    JsonObject,
+    Operation,
+    ResourceId,
+    ResourceKind,
+)
+from vmsnap.ports import Ports
+
+VERB = "prune"
+_GROUPS = {
+    GroupKind.MANUAL: PointKind.GROUP,
+    GroupKind.SAFETY: PointKind.SAFETY_GROUP,
+}
+_BACKUPS = {
+    ResourceKind.STANDALONE: PointKind.BACKUP,
+    ResourceKind.SAFETY: PointKind.SAFETY_BACKUP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The points of a domain, judged; `known` are all of its groups."""
+
+    domain_name: str
+    verdicts: tuple[Verdict, ...]
+    known: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return tuple(group for group in self.known if group.id in self._going)
+
+    @property
+    def backups(self) -> tuple[ResourceId, ...]:
+        groups = {group.id for group in self.known}
+        return tuple(id_ for id_ in self._going if id_ not in groups)
+
+    @property
+    def _going(self) -> tuple[ResourceId, ...]:
+        return tuple(item.point.id for item in self.verdicts if not item.is_kept)
+
+
+def prune_domain(
+    ports: Ports, domain: str, request_for: Callable[[str], PruneRequest]
+) -> PruneResult:
+    """Delete the groups and backups of a domain that no rule keeps, and say of each point why.
+
+    `request_for` gives the options for a domain of that name. Groups end as `delete_groups` ends
+    them, backups with their commit, all in one operation. Where nothing goes, nothing is done, and
+    a delete that was left unfinished waits on. Raises UsageError for a policy without a rule.
+    """
+    domain_id = find_domain_id(ports, domain)
+    name = ports.hypervisor.domain(domain_id).name
+    request = request_for(name)
+    if not request.policy.has_rules:
+        return _unruled(name, request)
+    if request.dry_run:
+        operation = preview_operation(ports, domain_id, VERB)
+        plan = _plan(ports, operation, name, request)
+        return _result(plan, _deletion(ports, operation, plan), None)
+    with holding(ports, domain_id, VERB) as begun:
+        plan = _plan(ports, begun, begun.domain_name, request)
+        going = [item.point.name for item in plan.verdicts if not item.is_kept]
+        if not going:
+            return _result(plan, None, None)
+        with recorded(ports, begun, going) as operation:
+            ports.reporter.step(f"pruning {len(going)} points of domain '{plan.domain_name}'")
+            deletion = _deletion(ports, operation, plan)
+            steps = _steps(deletion, plan.backups, request)
+            return _result(plan, deletion, execute(ports, operation, steps))
+
+
+def _unruled(domain_name: str, request: PruneRequest) -> PruneResult:
+    if request.skips_unruled:
+        return PruneResult(domain_name, is_ruled=False)
+    message = f"no rule says what to keep of domain '{domain_name}'"
+    raise UsageError(message, hint=f"vmsnap prune --keep-daily 7 --dry-run {operands(domain_name)}")
+
+
+def _plan(ports: Ports, operation: Operation, domain_name: str, request: PruneRequest) -> _Plan:
+    host_id, domain_id = operation.host_id, operation.domain_id
+    known = ports.catalog.groups(host_id, domain_id)
+    points = (*_groups(ports, operation, known), *_backups(ports, operation))
+    verdicts = judge(
+        [point for point in points if point.kind in request.kinds],
+        request.policy,
+        ports.clock.now(),
+        # Without a zone it is the host's own, as it was at that moment.
+        datetime.astimezone,
+        may_be_empty=request.may_be_empty,
+    )
+    going = {item.point.id for item in verdicts if not item.is_kept}
+    return _Plan(domain_name, verdicts, known, tuple(_notes(ports, operation, known, going)))
+
+
+def _groups(ports: Ports, operation: Operation, known: Sequence[Group]) -> tuple[Point, ...]:
+    """Make points of the groups that are ready; single snapshots are no points to go back to."""
+    ready = [group for group in known if group.state is GroupState.READY and group.kind in _GROUPS]
+    layers = ports.catalog.layers(operation.host_id, operation.domain_id)
+    damaged = defects(ports.images, ready, {layer.id: layer for layer in layers})
+    return tuple(
+        Point(
+            id=group.id,
+            kind=_GROUPS[group.kind],
+            name=group.name,
+            created_at=group.resource.created_at,
+            is_pinned=group.is_pinned,
+            defect=damaged.get(group.id),
+        )
+        for group in ready
+    )
+
+
+def _backups(ports: Ports, operation: Operation) -> tuple[Point, ...]:
+    resources = ports.catalog.resources(operation.host_id, operation.domain_id)
+    return tuple(
+        Point(
+            id=item.id,
+            kind=_BACKUPS[item.kind],
+            name=item.name,
+            created_at=item.created_at,
+            defect=next(iter(losses(item.backups)), None),
+        )
+        for item in resources
+        if item.kind in _BACKUPS
+    )
+
+
+def _deletion(ports: Ports, operation: Operation, plan: _Plan) -> Deletion | None:
+    if not plan.groups:
+        return None
+    return plan_deletion(ports, operation, plan.groups, plan.known)
+
+
+def _steps(
+    deletion: Deletion | None, backups: tuple[ResourceId, ...], request: PruneRequest
+) -> list[Step]:
+    if deletion is None:
+        return [Reserve(), Commit(CatalogChange(removed_resources=backups)), Finish()]
+    return deletion_steps(deletion, request.bandwidth, backups)
+
+
+def _notes(
+    ports: Ports, operation: Operation, known: Sequence[Group], going: Collection[ResourceId]
+) -> Iterator[str]:
+    """Yield what has to be said of an undo that ends, and of a delete that was begun before."""
+    record = ports.catalog.record(operation.host_id, operation.domain_id)
+    if record is not None and record.safety_id in going:
+        yield "what 'vmsnap undo' goes back to is among them: there is no undo after this"
+    left = ", ".join(f"'{group.name}'" for group in known if group.state is GroupState.DELETING)
+    if left:
+        goes_on = any(group.id in going for group in known)
+        when = "goes on" if goes_on else "waits for the next delete, or 'vmsnap recover'"
+        yield f"the delete of {left}, begun before, {when}"
+
+
+def _result(plan: _Plan, deletion: Deletion | None, facts: JsonObject | None) -> PruneResult:
+    ended = deletion_result(deletion, facts) if deletion is not None else None
+    return PruneResult(
+        domain_name=plan.domain_name,
+        verdicts=plan.verdicts,
+        deletion=ended,
+        is_done=facts is not None,
+        notes=(*plan.notes, *(ended.notes if ended is not None else ())),
+    )
