@@ -27,7 +27,7 @@ def with_home(uid):
     entry = entry_of(uid)
     return pwd.struct_passwd((*entry[:5], os.environ["HOME"], entry[6]))
 pwd.getpwuid = with_home
-from vmsnap.cli.main import main
+from vmsnap.cli.entry import main
 sys.exit(main())
 """
 DOMAIN_UUID = "aaaaaaaa-0000-4000-8000-000000000001"

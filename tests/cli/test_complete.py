@@ -1,5 +1,6 @@
 """What a shell is told when it asks for names: those that fit, and never an error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,22 @@ def test_only_what_is_left_of_undefined_domains_is_offered_to_purge(names, store
     assert names("gone") == []
     listed.remove(WEB)
     assert names("gone") == [WEB]
+
+
+def test_nothing_is_taken_for_undefined_when_libvirt_does_not_answer(names, stored, monkeypatch):
+    def hanging(_uri):
+        raise TimeoutError
+
+    monkeypatch.setattr(listed_names, "domain_names", hanging)
+    assert names("gone") == []
+
+
+def test_a_shell_that_has_gone_is_no_error(process, stored):
+    read, write = os.pipe()
+    os.close(read)
+    done = process("__complete", "group", WEB, stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_names_that_would_harm_a_terminal_are_left_out(names, listed):

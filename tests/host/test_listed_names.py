@@ -29,8 +29,8 @@ def virsh(tmp_path, monkeypatch):
 
 
 def test_names_are_lines_whatever_they_hold(virsh):
-    virsh("printf '%s\\n' 'web 1' 'grün' '-dash'")
-    assert domain_names(URI) == ["web 1", "grün", "-dash"]
+    virsh("printf '%s\\n' 'web 1' 'grün' '-dash' 'line\u2028separator' ''")
+    assert domain_names(URI) == ["web 1", "grün", "-dash", "line\u2028separator"]
 
 
 def test_virsh_is_asked_read_only_and_quietly(virsh, tmp_path):
@@ -67,9 +67,15 @@ def test_a_libvirt_that_hangs_is_not_waited_for_and_virsh_is_ended(virsh, tmp_pa
     assert not Path("/proc", process).exists()
 
 
+def test_a_virsh_that_fails_is_not_taken_for_a_host_without_domains(virsh):
+    virsh("echo half; exit 1")
+    with pytest.raises(ChildProcessError):
+        domain_names(URI)
+
+
 def test_virsh_has_no_terminal_and_none_of_vmsnap_s_variables(virsh, monkeypatch):
     monkeypatch.setenv("VMSNAP_DATABASE", "mysql://me:secret@db/vmsnap")
-    virsh("env | grep ^VMSNAP_; cat; if (: </dev/tty) 2>/dev/null; then echo terminal; fi")
+    virsh("env | grep ^VMSNAP_; cat; ! (: </dev/tty) 2>/dev/null || echo terminal")
     assert domain_names(URI) == []
 
 

@@ -1,10 +1,11 @@
 """The names that a shell offers: `vmsnap __complete KIND [OPERAND]...`, which nobody types."""
 
 import os
-import sys
 
 # Typer, SQLAlchemy and libvirt are not imported here, nor what the rest of vmsnap begins with
 # (dataclasses, pathlib, re, typing): each takes as long as half of Python's own start, or more.
+
+_STDOUT = 1
 
 
 def complete(words: list[str]) -> int:
@@ -19,8 +20,8 @@ def complete(words: list[str]) -> int:
         names = _names(kind, operands, dict(os.environ))
         given = operands if kind in ("domain", "gone") else operands[1:]
         lines = [f"{name}\n" for name in names if name not in given and _is_plain(name)]
-        sys.stdout.buffer.write("".join(lines).encode())
-        sys.stdout.flush()
+        # Past the stream: what a shell that has gone did not read would be an error at the end.
+        os.write(_STDOUT, "".join(lines).encode())
     except (Exception, KeyboardInterrupt):  # noqa: BLE001, S110 - no room for an error: a line is being typed
         pass
     return 0

@@ -2,6 +2,7 @@
 
 import os
 import select
+import time
 
 _LIMIT_SECONDS = 1.0
 """Who waits for these names has pressed a key: a libvirtd that hangs is not waited for."""
@@ -11,7 +12,11 @@ _DISK_COLUMNS = 3
 
 
 def domain_names(uri: str) -> list[str]:
-    """Return the names of all domains; none if libvirt does not answer within a second."""
+    """Return the names of all domains.
+
+    This and all below raise TimeoutError if libvirt does not answer within a second, OSError if
+    virsh fails or is not installed.
+    """
     return _lines(uri, "list", "--all", "--name")
 
 
@@ -27,7 +32,7 @@ def domain_uuids(uri: str, domain: str) -> list[str]:
 
 
 def _lines(uri: str, *words: str) -> list[str]:
-    """Run virsh on a read-only connection; return what it prints, nothing if that is not all.
+    """Run virsh on a read-only connection; return the lines that it prints.
 
     It has no terminal: neither it nor libvirt can ask for a password.
     """
@@ -47,24 +52,36 @@ def _lines(uri: str, *words: str) -> list[str]:
     )
     os.close(writing)
     try:
-        return _read(reading).decode(errors="surrogateescape").splitlines()
+        output = _read_to_end(reading, process)
+    except BaseException:
+        os.kill(process, _SIGKILL)
+        raise
     finally:
         os.close(reading)
-        os.kill(process, _SIGKILL)
-        os.waitpid(process, 0)
+        _, status = os.waitpid(process, 0)
+    if status:
+        raise ChildProcessError(f"virsh failed with status {status}")
+    return [line for line in output.decode(errors="surrogateescape").split("\n") if line]
 
 
-def _read(descriptor: int) -> bytes:
-    """Read to the end; raises TimeoutError if that does not come in time."""
-    import time
-
+def _read_to_end(descriptor: int, process: int) -> bytes:
+    """Read all that a process prints until it ends; raises TimeoutError if that takes too long."""
     until = time.monotonic() + _LIMIT_SECONDS
+    pieces: list[bytes] = []
+    _await(descriptor, until)
+    while piece := os.read(descriptor, _PIECE_BYTES):
+        pieces.append(piece)
+        _await(descriptor, until)
+    end = os.pidfd_open(process)
+    try:
+        _await(end, until)
+    finally:
+        os.close(end)
+    return b"".join(pieces)
+
+
+def _await(descriptor: int, until: float) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    pieces: list[bytes] = []
-    while poll.poll(max(0.0, until - time.monotonic()) * 1000):
-        piece = os.read(descriptor, _PIECE_BYTES)
-        if not piece:
-            return b"".join(pieces)
-        pieces.append(piece)
-    raise TimeoutError
+    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+        raise TimeoutError
