@@ -57,7 +57,7 @@ def clone(
         typer.Option(
             "--from",
             metavar="BACKUP",
-            help="Take them of a backup or group; as they are now without it.",
+            help="Copy what a backup or group holds, not what is there now.",
         ),
     ] = None,
     tpm: Annotated[

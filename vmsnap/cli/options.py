@@ -118,7 +118,8 @@ Backup = Annotated[
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="Its name; made from the time if not.")
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Its name; made from the time if not given."),
 ]
 Description = Annotated[
     str, typer.Option("--description", metavar="TEXT", help="A remark to keep with it.")
