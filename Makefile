@@ -11,6 +11,7 @@
 #             BENCH='startup --starts 101' takes one table alone (see tests/live/bench.py --help)
 # make pages  write anew what is made from the program and the tests: completions/, man/ and the
 #             tables of docs/
+# make pictures   draw docs/pictures/ anew: what real runs show on a terminal
 # make torture  install what is missing, then kill every verb at every step and fsync, for SECONDS=600;
 #             SEED=… ONLY='…' plays a failure again, PAGE=docs/reliability.md takes the tables over
 # make lint   formatting, style, types, imports and spelling alone
@@ -18,7 +19,7 @@
 #
 # For Debian 12 and later, as root: test and demo start a libvirt of their own.
 
-.PHONY: test test-matrix dist deb test-packages demo bench pages torture lint clean
+.PHONY: test test-matrix dist deb test-packages demo bench pages pictures torture lint clean
 
 test:
 	tests/live/install.sh test
@@ -56,6 +57,10 @@ pages:
 	tests/live/install.sh test
 	.venv/bin/python tests/hazard_table.py
 	.venv/bin/python -m vmsnap.cli.manual .
+
+pictures:
+	tests/live/install.sh test
+	tests/live/private-host.sh .venv/bin/python tests/live/pictures.py
 
 SECONDS = 600
 torture:
