@@ -166,6 +166,13 @@ def test_names_are_completed_as_the_shell_has_to_be_told_them(shell):
     assert {typed: shell.complete(typed) for typed in NAMES} == NAMES
 
 
+def test_a_password_that_was_typed_does_not_come_into_the_process_list(shell, bed):
+    bed.calls()
+    typed = "vmsnap --database mysql://me:secret@localhost/vmsnap vm show vmsnap-test-g"
+    assert shell.complete(typed).endswith(f"vm show {PLAIN} ")
+    assert set(bed.calls()) == {"__complete domain"}
+
+
 def test_all_names_that_fit_are_shown(shell):
     typed = "vmsnap group revert 'vmsnap-test-my web' b"
     shown = shell.list_of(typed, until_shown="büro")
