@@ -27,7 +27,7 @@ def test_all_verbs_are_there():
         "group delete", "group ungroup", "group pin", "group unpin", "prune", "purge",
         "backup create", "backup list", "backup show",
         "backup verify", "backup restore", "backup delete", "backup clone", "history", "undo",
-        "recover", "status", "doctor", "config show",
+        "recover", "status", "install-units", "doctor", "config show",
         "db status", "db upgrade", "db backup", "db rebuild",
     }  # fmt: skip
 

@@ -61,6 +61,7 @@ CASES = [
     Case(f"backup clone {COPY} {WEB}", f"backup clone {COPY} nobody"),
     Case(f"undo {WEB}", "undo nobody", before=(MONDAY, f"group revert {WEB} monday")),
     Case(f"purge {WEB} --yes", "purge nobody --yes", before=(MONDAY,), is_gone=True),
+    Case("install-units --dir .", "install-units --dir /nonexistent", takes_no_lock=True),
     Case("recover", "recover --no-such-option", takes_no_lock=True),
     Case("doctor --fix", "doctor nobody --fix", takes_no_lock=True),
     Case("db upgrade", "db upgrade --no-such-option", before=(MONDAY,), takes_no_lock=True),

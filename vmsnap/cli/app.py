@@ -14,6 +14,7 @@ from vmsnap.cli import (
     group,
     help_text,
     history,
+    install_units,
     prune,
     purge,
     recover,
@@ -113,4 +114,5 @@ app.command("purge", epilog=purge.EPILOG)(purge.purge)
 app.command("recover", epilog=recover.EPILOG)(recover.recover)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.command("install-units", epilog=install_units.EPILOG)(install_units.install_units)
 app.add_typer(database.app, name="db")
