@@ -5,7 +5,7 @@
 
 _vmsnap_verbs() {
     case $1 in
-        '') REPLY='vm snapshot group backup undo history status prune purge recover doctor db config' ;;
+        '') REPLY='vm snapshot group backup undo history status prune purge recover doctor db config install-units' ;;
         'vm') REPLY='list show' ;;
         'snapshot') REPLY='create list delete' ;;
         'group') REPLY='list show tree check diff revert delete ungroup pin unpin' ;;
@@ -44,6 +44,7 @@ _vmsnap_options() {
         'db upgrade') REPLY='--dry-run' ;;
         'db backup') REPLY='--force' ;;
         'db rebuild') REPLY='+--folder --yes|-y --dry-run' ;;
+        'install-units') REPLY='--dir --force --dry-run' ;;
         *) REPLY= ;;
     esac
 }
@@ -117,6 +118,7 @@ _vmsnap_value() {
         '--keep-safety') REPLY='text' ;;
         '--allow-empty') REPLY='domain' ;;
         '--folder') REPLY='folder' ;;
+        '--dir') REPLY='folder' ;;
         *) return 1 ;;
     esac
 }

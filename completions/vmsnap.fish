@@ -3,8 +3,8 @@
 # Verbs and options stand here. For names `vmsnap __complete` is asked, which is quick and stays
 # silent whatever is wrong.
 
-set -g __vmsnap_verbs 'vm' 'vm list' 'vm show' 'snapshot' 'snapshot create' 'snapshot list' 'snapshot delete' 'group' 'group list' 'group show' 'group tree' 'group check' 'group diff' 'group revert' 'group delete' 'group ungroup' 'group pin' 'group unpin' 'backup' 'backup create' 'backup list' 'backup show' 'backup verify' 'backup restore' 'backup delete' 'backup clone' 'undo' 'history' 'status' 'prune' 'purge' 'recover' 'doctor' 'db' 'db status' 'db upgrade' 'db backup' 'db rebuild' 'config' 'config show'
-set -g __vmsnap_taking --connect --database --config --wait --metrics-file --name --description --exclude --without --freeze-timeout --overlay-dir --bandwidth --leave --shutdown-timeout --only --from --tpm --limit --max-age --warn-age --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-name --keep-safety --allow-empty --folder
+set -g __vmsnap_verbs 'vm' 'vm list' 'vm show' 'snapshot' 'snapshot create' 'snapshot list' 'snapshot delete' 'group' 'group list' 'group show' 'group tree' 'group check' 'group diff' 'group revert' 'group delete' 'group ungroup' 'group pin' 'group unpin' 'backup' 'backup create' 'backup list' 'backup show' 'backup verify' 'backup restore' 'backup delete' 'backup clone' 'undo' 'history' 'status' 'prune' 'purge' 'recover' 'doctor' 'db' 'db status' 'db upgrade' 'db backup' 'db rebuild' 'config' 'config show' 'install-units'
+set -g __vmsnap_taking --connect --database --config --wait --metrics-file --name --description --exclude --without --freeze-timeout --overlay-dir --bandwidth --leave --shutdown-timeout --only --from --tpm --limit --max-age --warn-age --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-name --keep-safety --allow-empty --folder --dir
 
 # Go through the words before the cursor: which verb, which operands, which options. What is found
 # is kept until the line is another.
@@ -87,9 +87,9 @@ complete -c vmsnap -f
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a vm -d 'See domains.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a snapshot -d 'Take and see snapshots.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a group -d 'See and use groups.'
-complete -c vmsnap -n "__vmsnap_wants '' 0" -a backup -d 'Keep and bring back NVRAM and TPM state alone, without disks.'
+complete -c vmsnap -n "__vmsnap_wants '' 0" -a backup -d 'Keep and bring back NVRAM and TPM state, no disks.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a undo -d 'Take the last revert, restore or clone of a domain back.'
-complete -c vmsnap -n "__vmsnap_wants '' 0" -a history -d 'Say who did what, when, how long it took, and with what result.'
+complete -c vmsnap -n "__vmsnap_wants '' 0" -a history -d 'Say who did what, when, and with what result.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a status -d 'Say which domain lacks a young complete group.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a prune -d 'Delete the groups and backups that no rule keeps.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a purge -d 'Remove what is left of an undefined domain.'
@@ -97,6 +97,7 @@ complete -c vmsnap -n "__vmsnap_wants '' 0" -a recover -d 'Finish or undo what w
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a doctor -d 'Find what is wrong, and what mends it.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a db -d 'See, copy and mend the database.'
 complete -c vmsnap -n "__vmsnap_wants '' 0" -a config -d 'See settings.'
+complete -c vmsnap -n "__vmsnap_wants '' 0" -a install-units -d 'Install units and timers for systemd.'
 complete -c vmsnap -n "__vmsnap_lacks '' --connect" -l connect -x -a 'qemu:///system qemu:///session' -d 'The libvirt to talk to: LIBVIRT_DEFAULT_URI, or qemu:///system.'
 complete -c vmsnap -n "__vmsnap_lacks '' --database" -l database -x -d 'The database; it follows the connection if not given.'
 complete -c vmsnap -n "__vmsnap_lacks '' --config" -l config -r -F -d 'Settings to read instead of config.toml.'
@@ -268,3 +269,6 @@ complete -c vmsnap -n "__vmsnap_lacks 'db rebuild' --yes -y" -l yes -s y -d 'Ans
 complete -c vmsnap -n "__vmsnap_lacks 'db rebuild' --dry-run" -l dry-run -d 'Show what would be done; change nothing.'
 complete -c vmsnap -n "__vmsnap_wants 'config' 0" -a show -d 'Show every setting and where it came from.'
 complete -c vmsnap -n "__vmsnap_wants 'config show' 0" -a '(__vmsnap_names domain)'
+complete -c vmsnap -n "__vmsnap_lacks 'install-units' --dir" -l dir -x -a '(__fish_complete_directories)' -d 'Where systemd looks for them.'
+complete -c vmsnap -n "__vmsnap_lacks 'install-units' --force" -l force -d 'Replace those that were edited, too.'
+complete -c vmsnap -n "__vmsnap_lacks 'install-units' --dry-run" -l dry-run -d 'Show what would be done; change nothing.'

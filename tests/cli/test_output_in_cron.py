@@ -47,6 +47,11 @@ CASES = [
         f"group unpin {WEB} friday",
         before=(MONDAY, f"group pin {WEB} monday"),
     ),
+    Case(
+        f"prune {WEB} --keep-last 1",
+        "prune nobody --keep-last 1",
+        before=(MONDAY, f"snapshot create {WEB} --name tuesday"),
+    ),
     Case(f"backup create {WEB} --name kept", "backup create nobody"),
     Case(
         f"backup restore {WEB} kept",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Keep and bring back NVRAM and TPM state alone, without disks.",
+    help="Keep and bring back NVRAM and TPM state, no disks.",
     epilog=group_epilog(
         "vmsnap backup create web1 --name weekly", "vmsnap backup restore web1 weekly"
     ),
@@ -47,7 +47,7 @@ app = typer.Typer(
     epilog=epilog(
         "vmsnap backup create web1",
         "vmsnap backup create web1 --name weekly --replace",
-        statuses=(3, 11, 13, 14, 20, 21, 22, 30, 75),
+        statuses=(3, 11, 13, 14, 17, 20, 21, 22, 30, 75),
     ),
 )
 def create(
@@ -170,7 +170,7 @@ def verify(
         "vmsnap backup restore web1 weekly",
         "vmsnap backup restore web1 weekly --only nvram",
         "vmsnap undo web1",
-        statuses=(11, 12, 14, 15, 16, 20, 21, 22, 23, 30, 75),
+        statuses=(11, 12, 14, 15, 16, 17, 20, 21, 22, 23, 30, 75),
     ),
 )
 def restore(
@@ -211,7 +211,9 @@ def restore(
 
 @app.command(
     "delete",
-    epilog=epilog("vmsnap backup delete web1 weekly --yes", statuses=(11, 12, 14, 20, 22, 30, 75)),
+    epilog=epilog(
+        "vmsnap backup delete web1 weekly --yes", statuses=(11, 12, 14, 17, 20, 22, 30, 75)
+    ),
 )
 def delete(
     context: typer.Context,

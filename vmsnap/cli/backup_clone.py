@@ -21,7 +21,7 @@ _CLONE = epilog(
     "vmsnap backup clone golden web1 web2 --dry-run",
     "vmsnap backup clone golden web1 --from before-upgrade",
     "vmsnap undo web1",
-    statuses=(3, 11, 12, 14, 15, 20, 21, 22, 23, 30, 75),
+    statuses=(3, 11, 12, 14, 15, 17, 20, 21, 22, 23, 30, 75),
 )
 
 

@@ -30,7 +30,7 @@ def history(
     ] = 50,
     all_hosts: AllHosts = False,
 ) -> Answer:
-    """Say who did what, when, how long it took, and with what result.
+    """Say who did what, when, and with what result.
 
     Oldest first. The last 1000 operations on each domain are kept; what was refused, and so changed
     nothing, is not among them.

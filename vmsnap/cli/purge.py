@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EPILOG = epilog(
     "vmsnap purge web1 --dry-run",
     "vmsnap purge web1 --yes",
-    statuses=(3, 11, 12, 14, 20, 21, 22, 24, 30, 75),
+    statuses=(3, 11, 12, 14, 17, 20, 21, 22, 24, 30, 75),
 )
 
 

@@ -45,7 +45,7 @@ app = typer.Typer(
         "vmsnap snapshot create web1 --name before-upgrade",
         "vmsnap snapshot create web1 --exclude vdb --without tpm --dry-run",
         "vmsnap snapshot create --all --try-quiesce --wait 60",
-        statuses=(3, 11, 13, 14, 16, 20, 21, 22, 24, 30, 75),
+        statuses=(3, 11, 13, 14, 16, 17, 20, 21, 22, 24, 30, 75),
     ),
 )
 def create(
@@ -176,7 +176,7 @@ def list_(context: typer.Context, domain: AnyDomain = None, all_hosts: AllHosts 
     epilog=epilog(
         "vmsnap snapshot delete web1 before-upgrade/vda --dry-run",
         "vmsnap snapshot delete web1 before-upgrade/vda before-upgrade/vdb --yes",
-        statuses=(3, 11, 12, 14, 16, 20, 21, 22, 24, 30, 75),
+        statuses=(3, 11, 12, 14, 16, 17, 20, 21, 22, 24, 30, 75),
     ),
 )
 def delete(
