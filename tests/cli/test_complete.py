@@ -90,6 +90,7 @@ def test_only_what_is_left_of_undefined_domains_is_offered_to_purge(names, store
     assert names("gone") == []
     listed.remove(WEB)
     assert names("gone") == [WEB]
+    assert names("known") == ["other 1", "-dash", WEB]
 
 
 def test_nothing_is_taken_for_undefined_when_libvirt_does_not_answer(names, stored, monkeypatch):

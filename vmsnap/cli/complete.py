@@ -11,14 +11,15 @@ _STDOUT = 1
 def complete(words: list[str]) -> int:
     """Print the names of a kind, one a line; whatever fails, print nothing and return 0.
 
-    KIND is domain, gone (one that is undefined), disk, group, backup or snapshot. The OPERANDs are
-    those before the cursor, the domain first; they are not offered again. What was typed of
-    --connect, --database and --config comes in their variables: there nobody else can read it.
+    KIND is domain, gone (one that is undefined), known (either), disk, group, backup or snapshot.
+    The OPERANDs are those before the cursor, the domain first; they are not offered again. What was
+    typed of --connect, --database and --config comes in their variables: there nobody else can read
+    it.
     """
     try:
         kind, *operands = words
         names = _names(kind, operands, dict(os.environ))
-        given = operands if kind in ("domain", "gone") else operands[1:]
+        given = operands if kind in ("domain", "gone", "known") else operands[1:]
         lines = [f"{name}\n" for name in names if name not in given and _is_plain(name)]
         # Past the stream: what a shell that has gone did not read would be an error at the end.
         os.write(_STDOUT, "".join(lines).encode())
@@ -30,9 +31,10 @@ def complete(words: list[str]) -> int:
 def _names(kind: str, operands: list[str], environment: dict[str, str]) -> list[str]:
     if kind in ("domain", "disk"):
         return _listed(kind, operands, environment)
-    if kind == "gone":
+    if kind in ("gone", "known"):
         defined = _listed("domain", operands, environment)
-        return [name for name in _stored("domain", "", environment) if name not in defined]
+        gone = [name for name in _stored("domain", "", environment) if name not in defined]
+        return gone if kind == "gone" else [*defined, *gone]
     return _stored(kind, operands[0], environment) or [
         # A domain that was renamed: the database learns of it with the next operation.
         name

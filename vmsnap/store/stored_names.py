@@ -30,17 +30,26 @@ def stored_names(path: str, kind: str, domain: str) -> list[str]:
     """Return the names of a kind, oldest first: group, backup or snapshot of a domain, or domain.
 
     `snapshot` are the single ones, which are named GROUP/TARGET. `domain` is a name, a UUID or the
-    beginning of one. No file is made or changed. Without a database that can be read, and for a
-    schema that is not known, there are none.
-
-    Raises OSError or sqlite3.Error.
+    beginning of one. No file is made or changed. There are none without a database that can be
+    read at once, or if its schema is not known.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - pathlib takes 8 ms
+    try:
+        # A pipe would be waited for.
+        is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - pathlib takes 8 ms
+    except (OSError, ValueError):  # ValueError: a path that cannot be one
         return []
-    # Later than the look at the file: who may not read it need not wait for it.
+    return _read(path, kind, domain) if is_file else []
+
+
+def _read(path: str, kind: str, domain: str) -> list[str]:
     import sqlite3
 
-    database = sqlite3.connect(_uri(path), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        database = sqlite3.connect(
+            _uri(path), uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
+    except sqlite3.Error:
+        return []
     try:
         found = database.execute("SELECT version_num FROM alembic_version").fetchone()
         if found is None or found[0] not in REVISIONS:
@@ -48,6 +57,8 @@ def stored_names(path: str, kind: str, domain: str) -> list[str]:
         statement = _DOMAINS if kind == "domain" else _OF_DOMAIN
         rows = database.execute(statement, {"kind": kind, "domain": domain})
         return [str(name) for (name,) in rows]
+    except sqlite3.Error:
+        return []
     finally:
         database.close()
 

@@ -23,9 +23,10 @@ def test_operands_are_what_a_synopsis_writes():
     ("path", "kinds"),
     [
         ("group delete", ["domain", "group"]),
-        ("backup clone", ["domain", "domain"]),
+        ("backup clone", ["known", "domain"]),
         ("snapshot delete", ["domain", "snapshot"]),
         ("purge", ["gone"]),
+        ("history", ["known"]),
         ("db backup", ["file"]),
     ],
 )

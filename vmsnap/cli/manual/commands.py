@@ -22,7 +22,17 @@ KINDS = {
 }
 """What a shell offers for a word that the help calls so; for any other it offers nothing."""
 
-_KINDS_OF_VERBS = {("purge", "DOMAIN"): "gone", ("backup clone", "TARGET"): "domain"}
+# These find a domain, too, that is undefined and has left something.
+_LOOKING_BACK = (
+    *("group list", "group show", "group tree", "snapshot list"),
+    *("backup list", "backup show", "backup verify", "history", "doctor"),
+)
+_KINDS_OF_VERBS = {
+    ("purge", "DOMAIN"): "gone",
+    ("backup clone", "SOURCE"): "known",
+    ("backup clone", "TARGET"): "domain",
+    **{(verb, "DOMAIN"): "known" for verb in _LOOKING_BACK},
+}
 _SUGGESTIONS = {"URI": ("qemu:///system", "qemu:///session")}
 _ALONE = ("--help", "--version")
 
