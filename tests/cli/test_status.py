@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from vmsnap.host.locks import FileLocks
+
 WEB = "vmsnap-test-web"
 
 
@@ -33,7 +35,7 @@ def test_a_young_group_is_fine(vmsnap, host):
     vmsnap("snapshot", "create", WEB, "--name", "monday")
     run = vmsnap("status", "--max-age", "26h")
     row = run.out.splitlines()[1]
-    assert re.fullmatch(rf"{WEB}  fine +[0-9.]+ s  1 d 2 h  monday +[0-9.]+ [KM]iB  -", row)
+    assert re.fullmatch(rf"{WEB}  fine +[0-9.]+ s  1 d 2 h  monday +[0-9.]+ [KM]iB", row)
     assert run.err == ""
 
 
@@ -111,6 +113,17 @@ def test_a_domain_that_is_not_there_ends_with_11(vmsnap, host):
 def test_a_host_without_domains_is_said_to_be_so(vmsnap, host):
     host.machines.clear()
     assert vmsnap("status", "--max-age", "1h").err == "this host has no domains\n"
+
+
+def test_who_is_at_work_is_said_and_no_alarm_raised(vmsnap, host, tmp_path):
+    vmsnap("snapshot", "create", WEB)
+    state = tmp_path / "home" / ".local" / "state" / "vmsnap"
+    with FileLocks(state).hold(next(iter(host.machines)), "group delete", 0):
+        header, row = vmsnap("status", "--max-age", "1h").out.splitlines()
+        busy = vmsnap("--json", "status").data["domains"][0]["busy"]
+    assert header.endswith("  AT WORK")
+    assert row.endswith("  group delete")
+    assert busy["verb"] == "group delete"
 
 
 def test_it_needs_no_writing(vmsnap, host, tmp_path):

@@ -18,8 +18,8 @@ _COLUMNS = (
     Column("LIMIT", is_number=True, spare=2),
     Column("NEWEST COMPLETE GROUP", folds=True),
     Column("SIZE", is_number=True, spare=3),
-    Column("AT WORK", spare=1),
 )
+_AT_WORK = Column("AT WORK", spare=1)
 _STYLES = {"warning": "yellow", "critical": "bold red"}
 
 
@@ -27,7 +27,10 @@ def status_table(found: "Sequence[DomainStatus]") -> tuple[Block, ...]:
     """List domains, one per row; what is not fine is told below, each with its command."""
     if not found:
         return ()
-    return (Table(_COLUMNS, tuple(_row(item) for item in found)), *_troubles(found))
+    is_busy = any(item.holder is not None for item in found)
+    columns = (*_COLUMNS, _AT_WORK) if is_busy else _COLUMNS
+    rows = tuple(_row(item)[: len(columns)] for item in found)
+    return (Table(columns, rows), *_troubles(found))
 
 
 def _row(item: "DomainStatus") -> tuple[str, ...]:

@@ -14,7 +14,7 @@ OPERATIONS = (
     *("snapshot create", "snapshot delete"),
     *("group revert", "group delete", "group ungroup", "group pin", "group unpin"),
     *("backup create", "backup restore", "backup delete", "backup clone"),
-    *("group pin", "group unpin", "undo", "prune", "purge"),
+    *("undo", "prune", "purge"),
 )
 """The verbs around which hooks can run, as they are typed."""
 
