@@ -103,9 +103,10 @@ def test_modules_are_compiled_when_it_is_installed(installed):
 
 def test_it_says_what_of_others_it_holds(installed):
     held = installed.run("cat /usr/share/doc/vmsnap/vendored").splitlines()
-    folders = (installed.root / "usr/lib/vmsnap").glob("*.dist-info")
+    folders = list((installed.root / "usr/lib/vmsnap").glob("*.dist-info"))
     names = {folder.name.partition("-")[0].lower().replace("_", "-") for folder in folders}
     assert {line.split()[0] for line in held} == names - {"vmsnap"}
+    assert all(list(folder.rglob("LICENSE*")) for folder in folders)
 
 
 def test_nothing_is_enabled_unasked(installed):
