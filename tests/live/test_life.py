@@ -1,32 +1,13 @@
 """The end of a group: ungrouped, deleted disk by disk, purged when its machine is gone."""
 
-import hashlib
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from livebed.command import Vmsnap
 from livebed.machine import Machine, virsh
+from livebed.reading import content, write
 
 pytestmark = pytest.mark.live
-
-
-def content(path: Path) -> str:
-    """Hash what an image reads as."""
-    raw = path.with_name("read.raw")
-    subprocess.run(["qemu-img", "convert", "-O", "raw", str(path), str(raw)], check=True)
-    digest = hashlib.sha256(raw.read_bytes()).hexdigest()
-    raw.unlink()
-    return digest
-
-
-def write(machine: Machine, value: int) -> None:
-    """Write to every disk as the guest would."""
-    for path in machine.disks.values():
-        format_ = "raw" if path.suffix == ".raw" else "qcow2"
-        command = ["qemu-io", "-f", format_, "-c", f"write -q -P {value} 0 1M", str(path)]
-        subprocess.run(command, check=True)
 
 
 def names(vmsnap: Vmsnap, machine: Machine) -> list[str]:

@@ -1,6 +1,5 @@
 """Deleting groups of a machine that runs, through the real libvirt and QEMU."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from livebed.killing import Runner
 from livebed.machine import Hardware, Machine, virsh
+from livebed.reading import content
 from livebed.world import World
 
 pytestmark = pytest.mark.live
@@ -87,17 +87,6 @@ class Bed:
 
     def job(self, target: str) -> str:
         return virsh("blockjob", self.machine.id, target, "--info") or "No current block job"
-
-
-def content(path: Path) -> str:
-    """Return the digest of all that an image gives to read, also while QEMU has it open."""
-    raw = Path(f"{path}.read")
-    format_ = "raw" if path.suffix == ".raw" else "qcow2"
-    command = ["qemu-img", "convert", "-U", "-f", format_, "-O", "raw", str(path), str(raw)]
-    subprocess.run(command, check=True, capture_output=True)
-    data = raw.read_bytes()
-    raw.unlink()
-    return hashlib.sha256(data).hexdigest()
 
 
 def live_disks(machine: Machine) -> dict[str, Path]:

@@ -1,37 +1,19 @@
 """The database of a real host is removed, and its groups come back from beside the images."""
 
-import hashlib
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from livebed.command import Vmsnap
 from livebed.machine import Machine
+from livebed.reading import content, write
 
 pytestmark = pytest.mark.live
-
-
-def content(path: Path) -> str:
-    """Hash what an image reads as."""
-    raw = path.with_name("read.raw")
-    subprocess.run(["qemu-img", "convert", "-O", "raw", str(path), str(raw)], check=True)
-    digest = hashlib.sha256(raw.read_bytes()).hexdigest()
-    raw.unlink()
-    return digest
 
 
 def contents(machine: Machine) -> dict[str, str]:
     """Hash what the disks read as now."""
     return {target: content(path) for target, path in machine.disks.items()}
-
-
-def write(machine: Machine, value: int) -> None:
-    """Write to every disk as the guest would."""
-    for path in machine.disks.values():
-        format_ = "raw" if path.suffix == ".raw" else "qcow2"
-        command = ["qemu-io", "-f", format_, "-c", f"write -q -P {value} 0 1M", str(path)]
-        subprocess.run(command, check=True)
 
 
 def groups(vmsnap: Vmsnap, machine: Machine) -> dict[str, dict[str, object]]:

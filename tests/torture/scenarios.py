@@ -79,6 +79,14 @@ def weekly(world: World, run: Runner) -> None:
     world.change(2)
 
 
+def aged(world: World, run: Runner) -> None:
+    """Make two groups and two backups that stand alone, of which the older ones are to go."""
+    two_groups(world, run)
+    for name in ("weekly", "newer"):
+        run("backup", "create", world.name, "--name", name, status=0)
+    world.change(3)
+
+
 def undefined(world: World, run: Runner) -> None:
     """Undefine the machine, as an administrator does who has forgotten vmsnap."""
     weekly(world, run)
@@ -130,6 +138,7 @@ SCENARIOS = (
     _of("group delete, the last", much_since, f"{DELETE} tuesday --yes", EVERY),
     _of("group delete, two", two_groups, f"{DELETE} monday tuesday --yes", EVERY),
     _of("group delete --children", reverted, f"{DELETE} monday --children --yes"),
+    _of("group pin", two_groups, "group pin NAME monday", (OFF, PAUSED)),
     _of("group ungroup", two_groups, "group ungroup NAME monday", EVERY),
     _of("group ungroup --drop-backup", two_groups, "group ungroup NAME monday --drop-backup"),
     _of("backup create", one_group, WEEKLY, (OFF, PAUSED)),
@@ -141,6 +150,8 @@ SCENARIOS = (
     _of("undo of a revert", reverted, "undo NAME"),
     _of("undo of a restore", restored, "undo NAME"),
     _of("undo of a clone", cloned, "undo NAME"),
+    _of("prune", aged, "prune NAME --keep-last 1", EVERY),
+    _of("prune of backups alone", aged, "prune NAME --keep-last 1 --backups"),
     _of("purge", undefined, "purge NAME --yes"),
     _recover("create", one_group, CREATE, "do switch_disks"),
     _recover("revert, back", two_groups, REVERT, "do swap_host_file"),

@@ -97,6 +97,7 @@ def test_every_verb_that_changes_something_is_tortured():
     words = {" ".join(scenario.words) for scenario in SCENARIOS}
     for verb in (
         *("snapshot create", "snapshot delete", "group revert", "group delete", "group ungroup"),
+        *("group pin", "prune"),
         *("backup create", "backup restore", "backup delete", "backup clone", "undo", "purge"),
         "recover",
     ):

@@ -265,7 +265,7 @@ class World:
 
 QUERIES = {
     "groups": """
-        SELECT r.name, g.state, g.kind, p.name FROM snapshot_group g
+        SELECT r.name, g.state, g.kind, g.is_pinned, p.name FROM snapshot_group g
         JOIN resource r ON r.uuid = g.resource_uuid LEFT JOIN resource p ON p.uuid = g.parent_uuid
         """,
     "backups": """
