@@ -10,7 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from livebed.command import Vmsnap
+from livebed.databases import SqliteDatabase
 from livebed.machine import IMAGES, Hardware, Machine
+from livebed.world import World
 
 EVERYTHING = ("secret", "variable", "vda", "vdb")
 
@@ -63,6 +65,16 @@ def agent_machine() -> Iterator[Machine]:
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def world(machine: Callable[..., Machine], tmp_path: Path) -> Iterator[World]:
+    """Return a small machine, off, with host files, and a database of the test's own."""
+    made = machine(disks=("qcow2", "raw"), disk_mib=4)
+    made.make_host_files()
+    world = World(made, SqliteDatabase(tmp_path / "database" / "vmsnap.db"))
+    yield world
+    world.remove()
 
 
 @pytest.fixture

@@ -2,13 +2,9 @@
 
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from livebed.databases import SqliteDatabase
 from livebed.killing import Runner
-from livebed.machine import Hardware, Machine
 from livebed.world import STATE, World
 
 from vmsnap.host.locks import FileLocks
@@ -36,19 +32,6 @@ READING = (
 )
 AT_ONCE_SECONDS = 10
 """Far below the 30 s for which a writer waits for another's transaction."""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    machine = Machine(Hardware(disks=("qcow2",), disk_mib=1))
-    try:
-        machine.create()
-        machine.make_host_files()
-        made = World(machine, SqliteDatabase(tmp_path / "database" / "vmsnap.db"))
-        yield made
-        made.remove()
-    finally:
-        machine.remove()
 
 
 def test_a_signal_ends_the_wait_for_a_busy_domain_and_nothing_was_changed(world: World):

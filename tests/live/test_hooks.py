@@ -11,26 +11,11 @@ from pathlib import Path
 
 import pytest
 from livebed.command import Vmsnap
-from livebed.databases import SqliteDatabase
-from livebed.machine import Hardware, Machine
 from livebed.world import World
 
 from vmsnap.host.births import birth_of
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    machine = Machine(Hardware(disks=("qcow2",), disk_mib=4))
-    try:
-        machine.create()
-        machine.make_host_files()
-        made = World(machine, SqliteDatabase(tmp_path / "database" / "vmsnap.db"))
-        yield made
-        made.remove()
-    finally:
-        machine.remove()
 
 
 class Hooked:

@@ -2,13 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from livebed.databases import SqliteDatabase
 from livebed.killing import Runner
-from livebed.machine import Hardware, Machine
 from livebed.world import STATE, World
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,19 +13,6 @@ from vmsnap.host.locks import FileLocks
 from vmsnap.model import DomainId
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    machine = Machine(Hardware(disks=("qcow2", "raw"), disk_mib=4))
-    try:
-        machine.create()
-        machine.make_host_files()
-        made = World(machine, SqliteDatabase(tmp_path / "database" / "vmsnap.db"))
-        yield made
-        made.remove()
-    finally:
-        machine.remove()
 
 
 def level(run: Runner, world: World, status: int) -> tuple[str | None, list[str]]:
