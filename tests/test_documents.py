@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from vmsnap.cli.app import app
+from vmsnap.cli.global_options import command_words, moved_to_front
 
 TESTS = Path(__file__).resolve().parent
 NAME = re.compile(r"`([\w/.]*test_\w+\.py)`")
@@ -42,3 +46,46 @@ def test_contributing_shows_what_make_does_for_who_works_on_it():
     shown = set(re.findall(r"^    make ([\w-]+)", CONTRIBUTING, re.MULTILINE))
     makefile = (TESTS.parent / "Makefile").read_text()
     assert shown == set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) - {"demo", "clean"}
+
+
+UNATTENDED = (TESTS.parent / "docs" / "unattended.md").read_text()
+
+
+def test_the_page_on_unattended_use_has_every_metric_and_every_variable_of_a_hook():
+    room = TESTS.parent / "vmsnap"
+    families = set(re.findall(r'Family\(\s*"(\w+)"', (room / "cli/metric_families.py").read_text()))
+    variables = set(re.findall(r'"(VMSNAP_HOOK_\w+)"', (room / "engine/hooks.py").read_text()))
+    shown = set(re.findall(r"^\| `(\w+)`", UNATTENDED, re.MULTILINE))
+    assert len(families) > 10
+    assert len(variables) == 8
+    assert shown == families | variables
+
+
+def test_every_command_of_that_page_is_understood():
+    """Verb and options; `prune` without rules or a domain that is not there is another matter."""
+    root = typer.main.get_command(app)
+    inline = re.findall(r"`vmsnap ([^`]+)`", UNATTENDED)
+    blocks = re.findall(
+        r"^    [^#\n]*?(?<![\w/-])vmsnap ([-a-z][^#\n;]*)", UNATTENDED, re.MULTILINE
+    )
+    commands = [line.split() for line in (*inline, *blocks)]
+    assert len(inline) > 5
+    assert len(blocks) > 6
+    for words in commands:
+        _, rest = moved_to_front(root, words)
+        verb = command_words(root, rest)
+        command = root
+        for word in verb.split():
+            command = command.commands[word]
+        options = {opt for item in (*root.params, *command.params) for opt in item.opts}
+        assert verb, words
+        assert {word for word in words if word.startswith("-")} <= options, words
+
+
+def test_every_unit_of_that_page_is_in_the_package():
+    units = set(re.findall(r"vmsnap-\w+@?\w*\.(?:service|timer)", UNATTENDED))
+    names = {re.sub("@web1", "@", unit) for unit in units}
+    assert names
+    assert {
+        name for name in names if not (TESTS.parent / "vmsnap" / "data" / name).exists()
+    } == set()
