@@ -37,6 +37,7 @@ def test_every_verb_explains_itself(words, vmsnap):
     out = vmsnap(*words, "--help").out
     lines = out.splitlines()
     assert lines[0].startswith(f"Usage: vmsnap {' '.join(words)}")
+    assert "{" not in lines[0]
     assert lines[2].strip().endswith(".")
     assert f"  Examples:\n    vmsnap {' '.join(words)}" in out
     assert "--connect URI, --database URL" in out

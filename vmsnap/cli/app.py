@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from vmsnap.cli import (
     backup,
@@ -23,27 +22,12 @@ from vmsnap.cli import (
     undo,
     vm,
 )
+from vmsnap.cli.help_layout import ProgramInOrder, lay_out
 from vmsnap.cli.session import Session
-
-_ORDER = (
-    *("vm", "snapshot", "group", "backup"),
-    *("undo", "history", "status", "prune", "purge", "recover", "doctor"),
-    *("db", "config", "install-units"),
-)
-
-
-class _InOrder(TyperGroup):
-    """Lists the verbs in the order in which they are met; Typer puts groups of them last."""
-
-    def list_commands(self, ctx: object) -> list[str]:
-        del ctx
-        places = {name: place for place, name in enumerate(_ORDER)}
-        return sorted(self.commands, key=lambda name: places.get(name, len(places)))
-
 
 app = typer.Typer(
     name="vmsnap",
-    cls=_InOrder,
+    cls=ProgramInOrder,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -116,3 +100,4 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("install-units", epilog=install_units.EPILOG)(install_units.install_units)
 app.add_typer(database.app, name="db")
+lay_out(app)
