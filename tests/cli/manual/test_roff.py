@@ -55,4 +55,4 @@ def test_what_stands_between_backticks_is_bold_and_the_rest_is_not():
 
 def test_a_section_with_nothing_in_it_is_left_out():
     assert section("OPTIONS", []) == []
-    assert section("OPTIONS", paragraph("none")) == ['.SH "OPTIONS"', ".PP", "none"]
+    assert section("OPTIONS", paragraph("none")) == ['.SH "OPTIONS"', "none"]

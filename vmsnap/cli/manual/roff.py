@@ -49,13 +49,19 @@ def head(name: str, section: int, version: str) -> list[str]:
 
 def section(name: str, lines: Iterable[str]) -> list[str]:
     """Write a section; one with nothing in it is left out."""
-    inside = list(lines)
+    inside = _begun(lines)
     return [f'.SH "{escaped(name)}"', *inside] if inside else []
 
 
 def subsection(name: str, lines: Iterable[str]) -> list[str]:
     """Write a part of a section."""
-    return [f'.SS "{escaped(name)}"', *lines]
+    return [f'.SS "{escaped(name)}"', *_begun(lines)]
+
+
+def _begun(lines: Iterable[str]) -> list[str]:
+    """Leave out the break before a first paragraph: its heading makes one."""
+    inside = list(lines)
+    return inside[1:] if inside[:1] == [".PP"] else inside
 
 
 def paragraph(text: str) -> list[str]:
