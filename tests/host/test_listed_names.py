@@ -11,7 +11,7 @@ import pytest
 from vmsnap.host.listed_names import disk_targets, domain_names, domain_uuids
 
 URI = "qemu:///system"
-AT_ONCE_SECONDS = 3.0
+AT_ONCE_SECONDS = 5.0
 
 
 @pytest.fixture

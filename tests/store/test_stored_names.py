@@ -10,7 +10,8 @@ import pytest
 from vmsnap.store.schema import REVISIONS as ALL_REVISIONS
 from vmsnap.store.stored_names import REVISIONS, stored_names
 
-AT_ONCE_SECONDS = 1.0
+AT_ONCE_SECONDS = 3.0
+"""Far below the half minute for which verbs wait, on a machine under load too."""
 
 
 @pytest.fixture
