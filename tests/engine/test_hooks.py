@@ -198,6 +198,22 @@ def test_recover_runs_no_hooks(world, telling, told):
     assert lines(told) == []
 
 
+def test_a_hook_can_make_a_delete_wait_that_recover_would_finish(world, telling, told):
+    """It is a group delete with its hooks; what else there is to recover goes on."""
+    world.create("monday")
+    world.fill(2)
+    world.create("tuesday")
+    images = Failing(world.ports.images, "commit", raising(ImageError("no")))
+    world.with_ports(images=images).delete("monday")
+    hooks = telling("before", 1, may_stop=True, operations=("group delete",))
+    (result,) = recover_all(hooked(world, hooks).ports, dry_run=False)
+    assert (result.outcome, result.verb) == ("waiting", "group delete")
+    assert "ended with status 1" in result.message
+    assert [line["NAME"] for line in lines(told)] == ["monday"]
+    (result,) = recover_all(world.ports, dry_run=False)
+    assert result.outcome == "finished"
+
+
 def interrupted(world):
     """Leave what a kill in the middle of a create leaves."""
     dying = world.with_ports(journals=DyingJournals(world.ports.journals, 2))

@@ -13,7 +13,7 @@ from vmsnap.engine.results import RecoverResult
 from vmsnap.engine.settling import domain_if_defined, recover_domain, result_of
 from vmsnap.engine.steps.all import STEPS
 from vmsnap.engine.steps.definition import lift_fence
-from vmsnap.errors import BusyError, DomainRunningError, StateError, VmsnapError
+from vmsnap.errors import BusyError, DomainRunningError, HookError, StateError, VmsnapError
 from vmsnap.model import (
     Domain,
     DomainId,
@@ -164,7 +164,7 @@ def _finish_delete(ports: Ports, domain_id: DomainId) -> RecoverResult:
         result = delete_groups(ports, domain_id, names, DeleteRequest(singles=singles))
     except BusyError as error:
         outcome, message = "busy", error.message
-    except StateError as error:
+    except (StateError, HookError) as error:
         outcome, message = "waiting", f"the delete of {quoted} cannot go on: {error.message}"
     else:
         for text in (*result.changes, *result.notes):
