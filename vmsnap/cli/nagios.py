@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.answer import Answer, Line
-from vmsnap.cli.text import clean
+from vmsnap.cli.text import clean, duration
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,7 +35,9 @@ def answer(found: "Sequence[DomainStatus]") -> Answer:
     if not judged:
         # Green for ever, though nothing was looked at, would be the worst answer.
         return _line(UNKNOWN, _NO_LIMIT if found else "this host has no domains", data)
-    return _line(OK, f"{_domains(judged)} with a complete group that is young enough", data)
+    ages = [item.complete.age.total_seconds() for item in judged if item.complete is not None]
+    text = f"{_domains(judged)} with a complete group, the oldest {duration(max(ages))} old"
+    return _line(OK, text, data)
 
 
 def unknown(failed: Answer) -> Answer:
