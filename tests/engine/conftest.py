@@ -6,6 +6,7 @@
 import hashlib
 import shutil
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from contracts.hypervisor_beds import chain_of
 from fakes.hypervisor import HOST_ID, FakeHypervisor
 from fakes.watcher import FakeWatcher
 
+from vmsnap.engine.backup import create_backup
 from vmsnap.engine.create import create_group
 from vmsnap.engine.delete import delete_groups
 from vmsnap.engine.requests import CreateRequest, DeleteRequest, RevertRequest, UndoRequest
@@ -33,6 +35,8 @@ from vmsnap.ports import Ports
 from vmsnap.store.opening import open_catalog
 
 KIB = 1024
+WEEK = datetime(2026, 11, 1, 12, tzinfo=UTC)
+"""When the first group of `week` is made."""
 DISK_BYTES = 1024 * KIB
 SECTOR = 64 * KIB
 OTHER_HOST = HostId("99999999-2222-4333-8444-555555555555")
@@ -321,6 +325,29 @@ def other(tmp_path, world, world_on):
         locks=locks,
     )
     return world_on(folder, ports)
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    """The host is in Berlin."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def week(world, berlin):
+    """A group and a backup of each of five days; the clock stands at the sixth."""
+    for number in range(5):
+        world.ports.clock.time = WEEK + timedelta(days=1) * number
+        world.fill(number + 1)
+        world.create(f"day{number + 1}")
+        create_backup(world.ports, world.name, CreateRequest(name=f"kept{number + 1}"))
+    world.fill(9)
+    world.ports.clock.time = WEEK + timedelta(days=1) * 5
+    return world
 
 
 def built(made):

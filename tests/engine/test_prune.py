@@ -1,98 +1,24 @@
 """Pruning: what no rule keeps ends in one operation, and everything else reads as before."""
 
-import time
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 import pytest
-from engine.conftest import OTHER_HOST
-from fakes.failing import Failing, raising
-from fakes.merging import merging_images
+from engine.conftest import OTHER_HOST, WEEK
+from engine.pruning import NOTHING, backups, going, held, history, names, prune, verdicts
+from engine.test_rebuild import lose_database
+from engine.test_rebuild import run as rebuild
 
 from vmsnap.engine.backup import create_backup
 from vmsnap.engine.listing import list_groups
 from vmsnap.engine.pin import pin_groups
-from vmsnap.engine.prune import prune_domain
-from vmsnap.engine.recover import recover_all
-from vmsnap.engine.requests import (
-    CreateRequest,
-    PinRequest,
-    PruneRequest,
-    RestoreRequest,
-    UngroupRequest,
-)
+from vmsnap.engine.requests import CreateRequest, PinRequest, RestoreRequest, UngroupRequest
 from vmsnap.engine.restore import restore_backup
-from vmsnap.engine.retention import PointKind, Policy
+from vmsnap.engine.retention import PointKind
 from vmsnap.engine.ungroup import ungroup
-from vmsnap.errors import BusyError, ImageError, StateError, UndoRefusedError, UsageError
-from vmsnap.model import CatalogChange, GroupState, Outcome, ResourceKind
+from vmsnap.errors import UndoRefusedError, UsageError
+from vmsnap.model import Outcome
 
-START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-NOTHING = MappingProxyType({"within": timedelta(milliseconds=1), "may_be_empty": True})
-"""Options that keep no point."""
-
-
-@pytest.fixture(autouse=True)
-def _zone(monkeypatch):
-    """The host is in Berlin."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Europe/Berlin")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-def prune(world, only=None, **options):
-    policy = Policy(**{key: options.pop(key) for key in tuple(options) if hasattr(Policy(), key)})
-    kinds = frozenset(PointKind if only is None else only)
-    request = PruneRequest(policy, kinds, **options)
-    return prune_domain(world.ports, world.name, lambda _name: request)
-
-
-def names(world):
-    return [group.name for group in world.rows()[0]]
-
-
-def backups(world):
-    return [item.name for item in world.rows()[1] if item.kind is not ResourceKind.GROUP]
-
-
-def verdicts(result):
-    return {item.point.name: (item.is_kept, *item.reasons) for item in result.verdicts}
-
-
-def going(result):
-    return [item.point.name for item in result.going]
-
-
-def held(world):
-    """What each group reads, by its name."""
-    views = list_groups(world.ports, world.name).groups
-    return {view.group.name: world.group_disks(view) for view in views}
-
-
-def history(world):
-    entries = world.ports.catalog.history()
-    return [(item.operation.verb, item.operation.subject, item.outcome) for item in entries]
-
-
-def tell_running(world):
-    world.hypervisor.on_merge = merging_images(world.hypervisor)
-    world.hypervisor.start(world.uuid)
-
-
-@pytest.fixture
-def week(world):
-    """A group and a backup of each of five days; the clock stands at the sixth."""
-    for number in range(5):
-        world.ports.clock.time = START + DAY * number
-        world.fill(number + 1)
-        world.create(f"day{number + 1}")
-        create_backup(world.ports, world.name, CreateRequest(name=f"kept{number + 1}"))
-    world.fill(9)
-    world.ports.clock.time = START + DAY * 5
-    return world
 
 
 def test_what_no_rule_keeps_goes_in_one_operation(week):
@@ -168,7 +94,7 @@ def test_a_pinned_group_stays(week):
     assert held(week)["day2"] == before
 
 
-def test_the_periods_are_those_of_the_hosts_time_zone(world):
+def test_the_periods_are_those_of_the_hosts_time_zone(world, berlin):
     evening = datetime(2026, 11, 1, 22, 30, tzinfo=UTC)
     for name, moment in (("evening", evening), ("night", evening + timedelta(hours=1))):
         world.ports.clock.time = moment
@@ -206,10 +132,23 @@ def test_a_group_whose_layer_was_written_to_takes_no_place(week):
     assert "was changed after it was frozen" in verdicts(result)["day5"][1]
 
 
+def test_a_group_whose_host_files_were_lost_takes_no_place(week):
+    """H42: they went with the database; what was made since is good."""
+    world = lose_database(week)
+    rebuild(world)
+    world.create("since")
+    result = prune(world, last=1)
+    assert verdicts(result)["since"] == (True, "last 1 of 1")
+    assert verdicts(result)["day5"] == (
+        True,
+        "damaged, and counts for no rule: its nvram is lost",
+    )
+
+
 def test_a_group_made_at_a_wrong_time_is_kept_and_named(week):
-    week.ports.clock.time = START + DAY * 900
+    week.ports.clock.time = WEEK + DAY * 900
     week.create("ahead")
-    week.ports.clock.time = START + DAY * 5
+    week.ports.clock.time = WEEK + DAY * 5
     result = prune(week, last=1)
     assert verdicts(result)["ahead"] == (True, "its time is still to come: was the clock set back?")
     assert names(week) == ["day5", "ahead"]
@@ -282,95 +221,3 @@ def test_a_prune_takes_nothing_of_the_other_hosts(world, other):
     assert {item.host_id for item in world.rows()[1]} == {OTHER_HOST}
     assert (other.machine(), other.files()) == kept
     assert len(prune(other, **NOTHING).going) == 3
-
-
-# --- the machine ---------------------------------------------------------------------------------
-
-
-def test_a_running_machine_is_pruned_as_far_as_it_can_be(week):
-    """H42, H44: a branch waits until it is off; a second prune says so, and does nothing."""
-    week.revert("day2")
-    tell_running(week)
-    kept = {name: held(week)[name] for name in ("day2",)}
-    pin_groups(week.ports, week.name, ["day2"], PinRequest())
-    result = prune(week, only={PointKind.GROUP}, within=timedelta(hours=1), may_be_empty=True)
-    assert {merge.group for merge in result.unmerged} >= {"day3"}
-    assert {merge.code for merge in result.unmerged} == {"domain_running"}
-    waiting = [group for group in week.rows()[0] if group.state is GroupState.DELETING]
-    assert waiting
-    assert history(week)[-1][2] is Outcome.PARTIAL
-    assert {"day2": held(week)["day2"]} == kept
-    past = history(week)
-    again = prune(week, only={PointKind.GROUP}, within=timedelta(hours=1), may_be_empty=True)
-    assert (again.is_done, again.unmerged) == (False, ())
-    assert "begun before, waits for the next delete, or 'vmsnap recover'" in again.notes[0]
-    assert history(week) == past
-    week.hypervisor.stop(week.uuid)
-    (done,) = recover_all(week.ports, dry_run=False)
-    assert done.outcome == "finished"
-    assert {"day2": held(week)["day2"]} == kept
-
-
-def test_a_chain_is_pruned_while_the_machine_runs(week):
-    tell_running(week)
-    before = held(week)
-    result = prune(week, last=2)
-    assert result.unmerged == ()
-    assert held(week) == {name: before[name] for name in ("day4", "day5")}
-
-
-def test_what_an_earlier_delete_left_goes_along(week):
-    (one, *_) = week.rows()[0]
-    week.ports.catalog.apply(CatalogChange(deleting=(one.id,)))
-    result = prune(week, only={PointKind.GROUP}, last=2)
-    assert result.deletion.is_complete
-    assert result.notes == ("the delete of 'day1', begun before, goes on",)
-    assert "day1" not in verdicts(result)
-    assert names(week) == ["day4", "day5"]
-
-
-def test_what_a_delete_refuses_is_refused_and_nothing_goes(week):
-    week.hypervisor.start(week.uuid)
-    week.hypervisor.save(week.uuid)
-    before = week.everything()
-    with pytest.raises(StateError, match="managed-save"):
-        prune(week, last=1)
-    assert week.everything() == before
-    assert prune(week, only={PointKind.BACKUP}, last=1).is_done
-    assert prune(week, last=9).going == ()
-
-
-def test_a_busy_domain_is_waited_for_and_left_alone(week):
-    with (
-        week.ports.locks.hold(week.uuid, "group delete", 0),
-        pytest.raises(BusyError, match="is busy"),
-    ):
-        prune(week, last=1)
-
-
-def test_what_was_interrupted_is_settled_first(week, monkeypatch):
-    failing = Failing(week.ports.catalog, "commit", raising(KeyboardInterrupt()))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("vmsnap.engine.journal._settle_after", _die)
-        week.with_ports(catalog=failing).create("late")
-    assert week.journals()
-    prune(week, last=9)
-    assert week.journals() == ()
-
-
-def _die(error, _run, _steps, _done):
-    raise error
-
-
-def test_a_merge_that_fails_leaves_the_group_to_the_next_delete(week):
-    """H1: the other points that go are gone, and what stays is whole."""
-    before, machine = held(week), week.machine()
-    failing = Failing(week.ports.images, "commit", raising(ImageError("it broke")), times=99)
-    result = prune(week.with_ports(images=failing), only={PointKind.GROUP}, last=2)
-    assert {merge.code for merge in result.unmerged} == {"image"}
-    assert history(week)[-1][2] is Outcome.PARTIAL
-    again = prune(week, only={PointKind.GROUP}, last=1)
-    assert again.deletion.is_complete
-    assert names(week) == ["day5"]
-    assert held(week)["day5"] == before["day5"]
-    assert week.machine() == machine

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("POINT", "bold", folds=True),
-    Column("KIND", spare=1),
-    Column("CREATED", spare=2),
+    Column("KIND"),
+    Column("CREATED", spare=1),
     Column("VERDICT"),
     Column("WHY", folds=True),
 )

@@ -28,6 +28,7 @@ from vmsnap.model import (
 from vmsnap.ports import Ports
 
 VERB = "prune"
+_NAMED = 10
 _GROUPS = {
     GroupKind.MANUAL: PointKind.GROUP,
     GroupKind.SAFETY: PointKind.SAFETY_GROUP,
@@ -84,11 +85,17 @@ def prune_domain(
         going = [item.point.name for item in plan.verdicts if not item.is_kept]
         if not going:
             return _result(plan, None, None)
-        with recorded(ports, begun, going) as operation:
+        with recorded(ports, begun, _subject(going)) as operation:
             ports.reporter.step(f"pruning {len(going)} points of domain '{plan.domain_name}'")
             deletion = _deletion(ports, operation, plan)
             steps = _steps(deletion, plan.backups, request)
             return _result(plan, deletion, execute(ports, operation, steps))
+
+
+def _subject(names: Sequence[str]) -> list[str]:
+    """Name what goes, for the history and the hooks; of many, only the first."""
+    more = len(names) - _NAMED
+    return [*names[:_NAMED], f"and {more} more"] if more > 0 else list(names)
 
 
 def _unruled(domain_name: str, request: PruneRequest) -> PruneResult:
