@@ -50,6 +50,15 @@ class ConfigError(RefusedError):
     code = "config"
 
 
+class AccessError(ConfigError):
+    """Whoever runs vmsnap may not use what it needs; nothing was changed.
+
+    Without a hint of its own the command line adds one: the same command as root.
+    """
+
+    code = "no_access"
+
+
 class ProgramMissingError(ConfigError):
     """A program that vmsnap runs is not installed; nothing was changed.
 

@@ -17,6 +17,7 @@ STATUSES = {
     "InvalidNameError": 2,
     "QuestionError": 2,
     "ConfigError": 10,
+    "AccessError": 10,
     "ProgramMissingError": 10,
     "DatabaseUnusableError": 10,
     "SchemaError": 10,

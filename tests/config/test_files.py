@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmsnap.config import load_settings
-from vmsnap.errors import ConfigError
+from vmsnap.errors import AccessError, ConfigError
 
 HOOK = '[[hook]]\nwhen = "after"\nrun = ["/bin/true"]\n'
 
@@ -44,14 +44,15 @@ def test_a_file_that_is_no_text_or_no_file_is_refused(write_file, tmp_path):
         load_settings({}, {}, tmp_path)
 
 
-def test_a_file_that_only_root_may_read_says_so(tmp_path, monkeypatch):
+def test_a_file_that_only_root_may_read_is_no_missing_one(tmp_path, monkeypatch):
     def denied(*_words, **_options):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
-        load_settings({}, {}, tmp_path / "config.toml")
-    assert caught.value.hint == "run vmsnap as root"
+    for path in (tmp_path / "config.toml", None):
+        with pytest.raises(AccessError, match="cannot be read: Permission denied") as caught:
+            load_settings({}, {}, path)
+        assert caught.value.exit_code == 10
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from vmsnap.errors import HostFileError
+from vmsnap.errors import AccessError, HostFileError
 from vmsnap.host.journal_files import FolderJournals
 from vmsnap.model import DomainId
 
@@ -143,6 +143,15 @@ def test_a_journal_that_is_damaged_in_the_middle_is_not_half_used(journals, path
         journals.load(WEB)
     with pytest.raises(HostFileError, match="damaged in line 2"):
         journals.append(WEB, {"step": 3})
+
+
+def test_journals_that_may_not_be_looked_for_are_not_taken_for_none(journals, monkeypatch):
+    def denied(_folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", denied)
+    with pytest.raises(AccessError, match="cannot be read: Permission denied"):
+        journals.pending()
 
 
 def test_an_entry_without_a_journal_is_refused(journals):

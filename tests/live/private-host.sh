@@ -107,7 +107,13 @@ umount -l "$stage" # what was bound from it stays
 # The machine's AppArmor or SELinux rules do not know these paths; owners and modes (DAC) stay on.
 echo 'security_driver = "none"' >/etc/libvirt/qemu.conf
 # Else libvirt makes up another host UUID at each start where the firmware has no good one.
-echo "host_uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" >/etc/libvirt/libvirtd.conf
+# As Debian ships it, the group libvirt may use the socket; polkit, which has no bus here, is left out.
+cat >/etc/libvirt/libvirtd.conf <<CONF
+host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
+auth_unix_rw = "none"
+CONF
 
 unset LIBVIRT_DEFAULT_URI XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS
 virtlogd -d </dev/null >/var/log/libvirt/virtlogd.out 2>&1 || fail "virtlogd does not start"

@@ -28,6 +28,7 @@ def status(context: typer.Context) -> Answer:
     from vmsnap.cli.wiring import database_status
 
     session: Session = context.obj
+    session.require_access()
     found = database_status(session.settings)
     problems = (_schema_problem(found),) if found.exists and not found.is_current else ()
     return Answer(
@@ -50,6 +51,7 @@ def upgrade(context: typer.Context, dry_run: DryRun = False) -> Answer:
     from vmsnap.cli.wiring import database_status, planned_upgrade, upgrade_database
 
     session: Session = context.obj
+    session.require_access(is_changing=not dry_run)
     if dry_run:
         return _would_upgrade(planned_upgrade(session.settings))
     before = database_status(session.settings)

@@ -10,7 +10,7 @@ from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import DryRun, Yes
 from vmsnap.cli.questions import can_ask, is_yes
 from vmsnap.cli.session import Session
-from vmsnap.errors import ConfigError, DatabaseError, VmsnapError
+from vmsnap.errors import AccessError, ConfigError, DatabaseError, VmsnapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,8 @@ def doctor(
     session: Session = context.obj
     try:
         ports = session.changing_ports(context) if fix and not dry_run else session.ports()
+    except AccessError:
+        raise
     except (ConfigError, DatabaseError) as error:
         return _without_database(session, error)
     from vmsnap.engine.doctor import examine

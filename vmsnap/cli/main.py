@@ -13,7 +13,14 @@ from vmsnap.cli.global_options import command_words, moved_to_front
 from vmsnap.cli.output import Printer, forget_stdout, prepare_streams
 from vmsnap.cli.signals import Terminated, die_on_signals, raise_on_signals
 from vmsnap.cli.usage import CLICK_ERROR, is_missing_verb, usage_error
-from vmsnap.errors import OutputError, SignalError, TerminatedError, UsageError, VmsnapError
+from vmsnap.errors import (
+    AccessError,
+    OutputError,
+    SignalError,
+    TerminatedError,
+    UsageError,
+    VmsnapError,
+)
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -55,7 +62,7 @@ def _run(arguments: Sequence[str]) -> int:
         # `--help`: it was printed already.
         return end.exit_code
     except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - the boundary
-        answer = _failure(error, session, verb)
+        answer = _failure(_pasteable(error, arguments), session, verb)
         if nagios.is_asked_for(verb, arguments):
             printer.is_plugin, answer = True, nagios.unknown(answer)
     what = answer.errors[0].message if answer.errors else answer.status
@@ -131,6 +138,15 @@ def _failure(error: BaseException, session: "Session", verb: str) -> Answer:
         exit_code=found.exit_code,
         errors=(Problem.of(found),),
     )
+
+
+def _pasteable(error: BaseException, arguments: Sequence[str]) -> BaseException:
+    """Give a refusal of who is not root the hint that can be pasted: the same command as root."""
+    if isinstance(error, AccessError) and error.hint is None and os.geteuid() != 0:
+        from vmsnap.cli.access import same_as_root
+
+        error.hint = same_as_root(arguments)
+    return error
 
 
 def _expected(error: BaseException, session: "Session", verb: str) -> VmsnapError | None:

@@ -93,6 +93,7 @@ def rebuild(
         dry_run=dry_run,
     )
     if not dry_run:
+        session.require_access(is_changing=True)
         _give_up(context, session, request, yes=yes)
     ports = session.ports() if dry_run else session.changing_ports(context, create=True)
     return _answer(rebuild_it(ports, request), dry_run=dry_run)

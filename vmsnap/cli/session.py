@@ -72,6 +72,12 @@ class Session:
 
         return self._wire(Need.NOTHING)
 
+    def require_access(self, *, is_changing: bool = False) -> None:
+        """Refuse who may not use what is kept of the system's libvirt. Raises AccessError."""
+        from vmsnap.cli.access import require_access
+
+        require_access(self.settings, is_changing=is_changing)
+
     def changing_ports(self, context: "typer.Context", *, create: bool = False) -> "Ports":
         """Open the log and build what a changing verb uses; `create` makes a missing database."""
         from vmsnap.cli.wiring import Need
@@ -80,6 +86,7 @@ class Session:
         return self._wire(Need.MAKE if create else Need.WRITE)
 
     def _wire(self, need: "Need") -> "Ports":
+        self.require_access()
         try:
             from vmsnap.cli.wiring import Wiring
         except ModuleNotFoundError as error:
@@ -132,6 +139,7 @@ class Session:
 
         if self._log is not None:
             return
+        self.require_access(is_changing=True)
         self._verb = context.command_path.removeprefix("vmsnap ")
         path = self.settings.log_file
         try:

@@ -1,10 +1,17 @@
 """What a libvirt URI says of where its libvirt runs, and whose it is."""
 
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from vmsnap.config.places import is_root
 from vmsnap.errors import ConfigError, UnsupportedError
 
 SYSTEM_URI = "qemu:///system"
+
+# Where libvirt looks for the session's socket, definitions, variable stores and TPM states.
+_SESSION_VARIABLES = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
 
 
 def is_system(uri: str) -> bool:
@@ -28,6 +35,26 @@ def require_local(uri: str) -> None:
             f"libvirt over '{parts.scheme}' is on another host; vmsnap runs on the host whose"
             " machines it keeps",
         )
+
+
+def require_own_session(uri: str, environment: Mapping[str, str]) -> None:
+    """Refuse root another user's session: all that it says of files would be that user's word.
+
+    What sudo -E or su leave in the environment leads libvirt there. Raises ConfigError.
+    """
+    if not is_root() or _split(uri).path != "/session":
+        return
+    for variable in _SESSION_VARIABLES:
+        folder = Path(environment.get(variable, ""))
+        if not folder.is_absolute():
+            continue
+        owner = next(path for path in (folder, *folder.parents) if path.exists()).stat().st_uid
+        if owner != 0:
+            raise ConfigError(
+                f"'{uri}' would be another user's: {variable} is '{folder}', which belongs to user"
+                f" {owner}",
+                hint=f"sudo -i -u '#{owner}' vmsnap --connect {shlex.quote(uri)} vm list",
+            )
 
 
 def _split(uri: str) -> SplitResult:

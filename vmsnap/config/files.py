@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vmsnap.config.database_urls import has_password
 from vmsnap.config.places import is_root
-from vmsnap.errors import ConfigError
+from vmsnap.errors import AccessError, ConfigError
 
 if TYPE_CHECKING:
     from vmsnap.config.domains import Section
@@ -54,10 +54,8 @@ def read_config_file(path: Path, home: Path, *, is_needed: bool) -> ConfigFile |
             return None
         raise ConfigError(f"config file '{path}' is missing") from error
     except OSError as error:
-        raise ConfigError(
-            f"config file '{path}' cannot be read: {error.strerror}",
-            hint="run vmsnap as root" if isinstance(error, PermissionError) else None,
-        ) from error
+        kind = AccessError if isinstance(error, PermissionError) else ConfigError
+        raise kind(f"config file '{path}' cannot be read: {error.strerror}") from error
     if len(data) > _MAX_FILE_BYTES:
         raise ConfigError(f"config file '{path}' is larger than {_MAX_FILE_BYTES} bytes")
     # A file that says nothing may be anybody's: /dev/null is one.

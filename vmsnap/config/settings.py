@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from vmsnap.config.connections import SYSTEM_URI, is_system, require_local
+from vmsnap.config.connections import SYSTEM_URI, is_system, require_local, require_own_session
 from vmsnap.config.database_urls import database_url, has_password
 from vmsnap.config.files import ConfigFile, LookedAt, read_config_file
 from vmsnap.config.places import (
@@ -105,6 +105,7 @@ def load_settings(
     _read_files(look, config_file, home)
     connect_uri = _connect_uri(look)
     require_local(connect_uri)
+    require_own_session(connect_uri, environment)
     places = system_places() if is_system(connect_uri) else own_places(environment)
     database = look.find("database", text, str(places.database))
     if look.sources["database"] == COMMAND_LINE and has_password(database):

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vmsnap.errors import HostFileError
+from vmsnap.errors import AccessError, HostFileError
 from vmsnap.host.folders import make_private_folder, sync_folder
 from vmsnap.host.os_errors import reason_of, translated
 from vmsnap.model import DomainId, JsonObject
@@ -29,12 +29,18 @@ class FolderJournals:
         self._folder = folder / "journal"
 
     def pending(self) -> tuple[DomainId, ...]:
-        """Return the domains that have a journal, sorted. Raises HostFileError."""
+        """Return the domains that have a journal, sorted.
+
+        Raises AccessError for a user who may not look, HostFileError.
+        """
         with translated(HostFileError, f"list the journals in '{self._folder}'"):
             try:
                 names = os.listdir(self._folder)  # noqa: PTH208 - only names are wanted
             except FileNotFoundError:
                 return ()
+            except PermissionError as error:
+                message = f"the journals in '{self._folder}' cannot be read: {reason_of(error)}"
+                raise AccessError(message) from error
         ids = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
         return tuple(DomainId(id_) for id_ in sorted(ids))
 

@@ -1,13 +1,15 @@
 """The connection to libvirtd: bounded calls, errors in our words, made anew when it is lost."""
 
+import errno
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import libvirt
 
-from vmsnap.errors import DomainNotFoundError, LibvirtError
+from vmsnap.errors import AccessError, DomainNotFoundError, LibvirtError
 from vmsnap.host.bounded_calls import BoundedCalls
 from vmsnap.host.libvirt_folders import refuse_remote
 from vmsnap.host.os_errors import hint_in
@@ -115,11 +117,23 @@ def _connect(uri: str) -> Connection:
         # The URI may have been an alias of libvirt.conf.
         refuse_remote(connection.getURI())
     except libvirt.libvirtError as error:
-        raise LibvirtError(
-            f"cannot connect to libvirt at '{uri}': {_reason(error)}",
-            hint="systemctl status libvirtd",
-        ) from error
+        message = f"cannot connect to libvirt at '{uri}': {_reason(error)}"
+        if _is_refused(error):
+            raise AccessError(message) from error
+        raise LibvirtError(message, hint="systemctl status libvirtd") from error
     return connection
+
+
+def _is_refused(error: libvirt.libvirtError) -> bool:
+    """Tell whether libvirt would answer somebody else: its socket or polkit keeps this user out."""
+    if os.geteuid() == 0:
+        return False
+    codes = (
+        libvirt.VIR_ERR_AUTH_FAILED,
+        libvirt.VIR_ERR_AUTH_CANCELLED,
+        libvirt.VIR_ERR_AUTH_UNAVAILABLE,
+    )
+    return error.get_error_code() in codes or os.strerror(errno.EACCES) in _reason(error)
 
 
 def _is_alive(connection: Connection) -> bool:
