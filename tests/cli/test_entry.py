@@ -94,6 +94,7 @@ def test_a_list_through_a_pipe_imports_only_what_asks_libvirt_and_the_database(w
     status, names = imports_of(*words, VMSNAP_CONNECT="test:///default", VMSNAP_DATABASE=url)
     assert status == 0
     assert heavy(names) == {"typer", "sqlalchemy", "libvirt", "lxml"}
+    assert not names & {"email", "zipfile"}
 
 
 COLLECTOR = """

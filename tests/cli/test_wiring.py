@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,16 @@ def test_a_database_that_is_there_is_used_whatever_is_pending(vmsnap, host, data
     vmsnap("backup", "create", NAME)
     begin("sqlite:////elsewhere/x.db")
     vmsnap("backup", "create", NAME, "--name", "second")
+
+
+def test_a_host_without_libvirt_s_binding_is_told_which_package_brings_it():
+    code = (
+        "import sys; sys.modules['libvirt'] = None; from vmsnap.cli.main import main;"
+        " sys.exit(main(['vm', 'list']))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (10, "")
+    assert done.stderr == (
+        "error: libvirt's binding for Python is not installed\nhint: apt install python3-libvirt\n"
+    )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vmsnap.cli.need import Need
 from vmsnap.cli.output import Printer
 from vmsnap.cli.reporter import StderrReporter
 from vmsnap.errors import ConfigError, LeftChangedError, VmsnapError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import typer
 
-    from vmsnap.cli.wiring import Need, Wiring
+    from vmsnap.cli.wiring import Wiring
     from vmsnap.config import Settings
     from vmsnap.ports import Ports
 
@@ -62,14 +63,10 @@ class Session:
 
     def ports(self) -> "Ports":
         """Build what a reading verb or a dry run uses; a missing database counts as empty."""
-        from vmsnap.cli.wiring import Need
-
         return self._wire(Need.READ)
 
     def ports_without_database(self) -> "Ports":
         """Build what can be used while the database cannot be opened; it counts as empty."""
-        from vmsnap.cli.wiring import Need
-
         return self._wire(Need.NOTHING)
 
     def require_access(self, *, is_changing: bool = False) -> None:
@@ -80,13 +77,15 @@ class Session:
 
     def changing_ports(self, context: "typer.Context", *, create: bool = False) -> "Ports":
         """Open the log and build what a changing verb uses; `create` makes a missing database."""
-        from vmsnap.cli.wiring import Need
-
         self.begin_change(context)
         return self._wire(Need.MAKE if create else Need.WRITE)
 
-    def _wire(self, need: "Need") -> "Ports":
+    def _wire(self, need: Need) -> "Ports":
+        from vmsnap.cli.deferred import defer
+
         self.require_access()
+        # SQLAlchemy looks for drivers of others with it, and 13 ms pass before it can.
+        defer("importlib.metadata")
         try:
             from vmsnap.cli.wiring import Wiring
         except ModuleNotFoundError as error:
@@ -104,7 +103,7 @@ class Session:
     @contextmanager
     def more_ports(self, *, is_reading: bool) -> "Iterator[Ports]":
         """Build ports of its own for one of several domains, for the length of a `with` block."""
-        from vmsnap.cli.wiring import Need, Wiring
+        from vmsnap.cli.wiring import Wiring
 
         wiring = Wiring(self.settings, self.reporter, Need.READ if is_reading else Need.WRITE)
         self._wirings.append(wiring)

@@ -6,9 +6,9 @@ import shlex
 import time
 import uuid
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 
+from vmsnap.cli.need import Need
 from vmsnap.config import Settings
 from vmsnap.errors import DatabaseError, DatabaseUnusableError
 from vmsnap.host.domain_xml import XmlDefinitions
@@ -25,19 +25,6 @@ from vmsnap.ports import Hook, HookMoment, Ports, Reporter
 from vmsnap.store import copying, opening
 from vmsnap.store.catalog import SqlCatalog
 from vmsnap.store.empty import EmptyCatalog
-
-
-class Need(Enum):
-    """What a verb needs of the database."""
-
-    NOTHING = "nothing"
-    """It is not opened, and counts as empty."""
-    READ = "read"
-    """One that is missing counts as empty."""
-    WRITE = "write"
-    """One that is missing counts as empty, but one that is there must be writable."""
-    MAKE = "make"
-    """One that is missing is made."""
 
 
 class SystemClock:

@@ -14,7 +14,8 @@ from livebed.machine import Machine, VirshError, virsh
 from livebed.world import UNCOUNTED, World
 from lxml import etree
 
-from vmsnap.cli.wiring import Need, Wiring
+from vmsnap.cli.need import Need
+from vmsnap.cli.wiring import Wiring
 from vmsnap.config import load_settings
 from vmsnap.errors import LibvirtError
 from vmsnap.host.image_pull import PREFIX
