@@ -19,10 +19,10 @@ class Images:
     def __init__(self, *chain):
         self.chain_of = chain
 
-    def chain(self, path, format_=None):
-        if not self.chain_of:
-            raise ImageError(f"image '{path}' does not exist")
-        return self.chain_of
+    def chains(self, images):
+        return tuple(
+            self.chain_of or ImageError(f"image '{path}' does not exist") for path, _ in images
+        )
 
 
 def verdict(disk, *chain):
@@ -110,7 +110,7 @@ def test_an_image_that_is_gone_must_be_excluded():
 
 def test_a_host_without_the_program_that_reads_images_is_no_reason_to_exclude_a_disk():
     class NoProgram:
-        def chain(self, path, format_=None):
+        def chains(self, _images):
             raise ProgramMissingError("the program 'qemu-img' is not installed")
 
     definition = Definition("d", "web", "bios", None, None, None, (DISK,))

@@ -284,3 +284,27 @@ def test_remove_overlay_tells_why_it_could_not(images, tmp_path):
 
     with pytest.raises(ImageError, match="cannot remove image"):
         images.remove_overlay(tmp_path / "folder")
+
+
+# --- looking at several ----------------------------------------------------------------------
+
+
+def test_chains_of_several_images_are_read_as_each_alone(images, bench, base, overlay):
+    raw = bench.make("plain.img", MIB, format_="raw")
+    asked = [(overlay, "qcow2"), (raw, "raw"), (base, "qcow2"), (base, None)] * 3
+
+    assert images.chains(asked) == tuple(images.chain(*item) for item in asked)
+    assert images.chains([]) == ()
+
+
+def test_an_image_that_cannot_be_read_hides_no_other(images, bench, base, overlay, tmp_path):
+    lost = bench.make("on-lost.qcow2", MIB, backing=overlay)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    overlay.unlink()
+
+    one, other, third = images.chains([(lost, "qcow2"), (base, "qcow2"), (fifo, "raw")])
+
+    assert str(overlay) in one.message
+    assert other == images.chain(base, "qcow2")
+    assert "neither a file nor a block device" in third.message

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +202,61 @@ def test_what_a_listener_raises_ends_the_program(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         shell("echo $$; exec sleep 60", listener=interrupt)
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def side_by_side(*scripts, timeout_seconds=30.0):
+    return processes.read_side_by_side(
+        [(("/bin/sh", "-c", script), f"do {number}") for number, script in enumerate(scripts)],
+        error_class=ImageError,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def test_programs_side_by_side_run_at_the_same_time(tmp_path):
+    """Each waits for what only the other can tell it."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path in (one, other):
+        os.mkfifo(path)
+
+    found = side_by_side(f"echo 1 >{one}; cat {other}", f"cat {one}; echo 2 >{other}")
+
+    assert found == (b"2\n", b"1\n")
+
+
+def test_programs_side_by_side_may_write_more_than_a_pipe_holds():
+    many = "head -c 300000 /dev/zero"
+
+    assert [len(output) for output in side_by_side(many, many, many)] == [300000] * 3
+
+
+def test_a_program_that_fails_beside_others_is_told_in_its_place():
+    first, second, third = side_by_side("echo fine", "echo no >&2; exit 1", "echo too")
+
+    assert (first, third) == (b"fine\n", b"too\n")
+    assert second.message == "cannot do 1: no"
+
+
+def is_running(word):
+    """Tell whether a process was called with a word."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if word in path.read_text(errors="replace"):
+                return True
+    return False
+
+
+def test_programs_side_by_side_do_not_outlive_one_that_cannot_be_started(tmp_path):
+    waiting = ["/bin/sh", "-c", f"sleep 60; : {tmp_path}"]
+    programs = [(waiting, "wait"), ([str(tmp_path.with_name("nothing"))], "do it")]
+
+    with pytest.raises(ProgramMissingError):
+        processes.read_side_by_side(programs, error_class=ImageError, timeout_seconds=30.0)
+
+    assert not is_running(str(tmp_path))
+
+
+def test_programs_side_by_side_do_not_outlive_their_time(tmp_path):
+    with pytest.raises(ImageError, match="cannot do 1: it did not end within 0 seconds"):
+        side_by_side("true", f"sleep 60; : {tmp_path}", timeout_seconds=0.3)
+
+    assert not is_running(str(tmp_path))

@@ -36,8 +36,14 @@ class AssessedDisk:
 
 
 def assess_disks(images: Images, definition: Definition) -> tuple[AssessedDisk, ...]:
-    """Look at every disk of a definition."""
-    return tuple(_assess(images, disk) for disk in definition.disks)
+    """Look at every disk of a definition; the images of all are read side by side."""
+    asked = {
+        disk.target: (disk.path, disk.format)
+        for disk in definition.disks
+        if disk.path is not None and verdict_by_definition(disk).is_taken
+    }
+    chains = dict(zip(asked, images.chains(tuple(asked.values())), strict=True))
+    return tuple(_assess(disk, chains.get(disk.target)) for disk in definition.disks)
 
 
 def left_out_by_kind(disk: DiskDefinition) -> str | None:
@@ -89,16 +95,12 @@ def assess_tpm(tpm: TpmDefinition | None) -> PartVerdict:
     return PartVerdict("tpm", is_taken=False, reason=reason, must_be_excluded=True)
 
 
-def _assess(images: Images, disk: DiskDefinition) -> AssessedDisk:
+def _assess(disk: DiskDefinition, found: tuple[ImageInfo, ...] | ImageError | None) -> AssessedDisk:
+    if found is None:
+        return AssessedDisk(disk, (), verdict_by_definition(disk))
+    chain = () if isinstance(found, ImageError) else found
+    reason = found.message if isinstance(found, ImageError) else _why_not_image(disk, found)
     verdict = verdict_by_definition(disk)
-    if not verdict.is_taken or disk.path is None:
-        return AssessedDisk(disk, (), verdict)
-    chain: tuple[ImageInfo, ...] = ()
-    try:
-        chain = images.chain(disk.path, disk.format)
-        reason = _why_not_image(disk, chain)
-    except ImageError as error:
-        reason = error.message
     if reason is not None:
         verdict = PartVerdict(disk.target, is_taken=False, reason=reason, must_be_excluded=True)
     return AssessedDisk(disk, chain, verdict)

@@ -31,6 +31,15 @@ def require_image_file(path: Path) -> None:
         raise ImageError(message)
 
 
+def is_image_file(path: Path) -> bool:
+    """Tell whether `path` leads to a file or block device, as far as it can be looked at."""
+    try:
+        require_image_file(path)
+    except ImageError:
+        return False
+    return True
+
+
 def create_empty(path: Path, like: Path) -> None:
     """Make an empty file that only its owner can read, with the owner of `like`.
 

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vmsnap.errors import ImageError, ProgramMissingError
@@ -49,6 +50,26 @@ class QemuImages:
             # Asked one by one, the images tell which of them is the trouble.
             self._walk(_absolute(path), format_)
             raise
+
+    def chains(
+        self, images: Sequence[tuple[Path, str | None]]
+    ) -> tuple[tuple[ImageInfo, ...] | ImageError, ...]:
+        """Describe the chains of several images, or say why there is none, as `chain` does."""
+        readable = [item for item in images if image_files.is_image_file(item[0])]
+        asked = [(_absolute(path), format_) for path, format_ in readable]
+        known: dict[tuple[Path, str | None], tuple[ImageInfo, ...] | None] = {}
+        with suppress(ImageError):
+            known = dict(zip(readable, self._qemu.chains(asked), strict=True))
+        # Asked one by one, the others say what is wrong with them.
+        return tuple(known.get(item) or self._chain_or_error(*item) for item in images)
+
+    def _chain_or_error(
+        self, path: Path, format_: str | None
+    ) -> tuple[ImageInfo, ...] | ImageError:
+        try:
+            return self.chain(path, format_)
+        except ImageError as error:
+            return error
 
     def files(self, path: Path, format_: str | None = None) -> tuple[Path, ...]:
         """Return the files of an image and of all that it stands on, topmost first, resolved.

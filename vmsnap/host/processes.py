@@ -60,12 +60,44 @@ def run(
         message = f"cannot {task}: '{argv[0]}' did not end within {timeout_seconds:.0f} seconds"
         raise error_class(message, hint=KERNEL_LOG) from error
     if process.returncode != 0:
-        message = f"cannot {task}: {_reason(argv[0], complaint, process.returncode)}"
-        # What no one here kills was killed by the kernel, for want of memory.
-        is_killed = process.returncode == -signal.SIGKILL
-        hint = KERNEL_LOG if is_killed else hint_in(message)
-        raise error_class(message, hint=hint)
+        raise _failure(argv[0], task, error_class, complaint, process.returncode)
     return output
+
+
+def read_side_by_side(
+    programs: Sequence[tuple[Sequence[str], str]],
+    *,
+    error_class: type[VmsnapError],
+    timeout_seconds: float,
+) -> tuple[bytes | VmsnapError, ...]:
+    """Run programs that only read, each with its task, at the same time, and wait for all.
+
+    Returns for each what it wrote to stdout, or the error that `run` would raise if it failed.
+    Whatever ends the call early kills them all; what `run` raises then is raised here, too.
+    """
+    until = time.monotonic() + timeout_seconds
+    processes: list[subprocess.Popen[bytes]] = []
+    ended: list[bytes | VmsnapError] = []
+    task = ""
+    try:
+        for argv, task in programs:
+            log.debug("running %s", argv)
+            processes.append(_start(argv, task, error_class, ()))
+        for process, (argv, task) in zip(processes, programs, strict=True):
+            # The others write on meanwhile; one whose pipe is full waits.
+            left_seconds = max(0.0, until - time.monotonic())
+            output, complaint = process.communicate(timeout=left_seconds)
+            status = process.returncode
+            failure = _failure(argv[0], task, error_class, complaint, status) if status else None
+            ended.append(failure or output)
+    except BaseException as error:
+        for process in processes:
+            has_ended_by_kill(process)
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        message = f"cannot {task}: it did not end within {timeout_seconds:.0f} seconds"
+        raise error_class(message, hint=KERNEL_LOG) from error
+    return tuple(ended)
 
 
 def environment() -> dict[str, str]:
@@ -175,6 +207,15 @@ def _output(
             if left <= LISTEN_SECONDS:
                 raise
             listener(unfinished.output or b"")
+
+
+def _failure(
+    program: str, task: str, error_class: type[VmsnapError], complaint: bytes, status: int
+) -> VmsnapError:
+    message = f"cannot {task}: {_reason(program, complaint, status)}"
+    # What no one here kills was killed by the kernel, for want of memory.
+    hint = KERNEL_LOG if status == -signal.SIGKILL else hint_in(message)
+    return error_class(message, hint=hint)
 
 
 def _reason(program: str, complaint: bytes, status: int) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vmsnap.errors import ImageError
+from vmsnap.errors import ImageError, VmsnapError
 from vmsnap.host import processes
 from vmsnap.host.image_info import parse_chain, parse_end
 from vmsnap.model import ImageInfo
@@ -13,6 +13,8 @@ from vmsnap.ports import Progress
 _SHARE = re.compile(rb"\(([0-9]+\.[0-9]+)/100%\)")
 READ_SECONDS = 60.0
 WRITE_SECONDS = 600.0
+AT_ONCE = 4
+"""How many images are read at the same time."""
 SLOWEST_BYTES_PER_SECOND = 1024 * 1024
 """Merging is given the time that the data would take at this pace, on top of WRITE_SECONDS."""
 
@@ -32,20 +34,29 @@ class QemuImg:
     ) -> tuple[ImageInfo, ...]:
         """Describe an image, or all of its chain, without taking image locks."""
         output = processes.run(
-            [
-                "qemu-img",
-                "info",
-                "--output=json",
-                "--force-share",
-                *(["--backing-chain"] if is_whole_chain else []),
-                *(["-f", format_] if format_ else []),
-                str(path),
-            ],
+            _info(path, format_, is_whole_chain=is_whole_chain),
             task=f"read image '{path}'",
             error_class=ImageError,
             timeout_seconds=READ_SECONDS,
         )
         return parse_chain(output)
+
+    def chains(
+        self, images: Sequence[tuple[Path, str | None]]
+    ) -> tuple[tuple[ImageInfo, ...] | None, ...]:
+        """Describe the chains of several images, some at a time; None for one that failed."""
+        found: list[tuple[ImageInfo, ...] | None] = []
+        for number in range(0, len(images), AT_ONCE):
+            answers = processes.read_side_by_side(
+                [
+                    (_info(path, format_, is_whole_chain=True), f"read image '{path}'")
+                    for path, format_ in images[number : number + AT_ONCE]
+                ],
+                error_class=ImageError,
+                timeout_seconds=READ_SECONDS,
+            )
+            found += map(_parsed, answers)
+        return tuple(found)
 
     def end_of(self, path: Path) -> int:
         """Return where a qcow2 image ends, in bytes from its start."""
@@ -142,3 +153,18 @@ def _listener(progress: Progress, data_bytes: int) -> Callable[[bytes], None]:
             progress(int(data_bytes * float(shares[-1]) / 100), data_bytes)
 
     return listen
+
+
+def _info(path: Path, format_: str | None, *, is_whole_chain: bool) -> list[str]:
+    words = ["qemu-img", "info", "--output=json", "--force-share"]
+    chain = ["--backing-chain"] if is_whole_chain else []
+    return [*words, *chain, *(["-f", format_] if format_ else []), str(path)]
+
+
+def _parsed(answer: bytes | VmsnapError) -> tuple[ImageInfo, ...] | None:
+    if isinstance(answer, VmsnapError):
+        return None
+    try:
+        return parse_chain(answer)
+    except ImageError:
+        return None

@@ -1,8 +1,10 @@
 """Disk image files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from vmsnap.errors import ImageError
 from vmsnap.model import FrozenFacts, ImageInfo
 from vmsnap.ports.run import Progress
 
@@ -20,6 +22,14 @@ class Images(Protocol):
 
     def chain(self, path: Path, format_: str | None = None) -> tuple[ImageInfo, ...]:
         """Describe an image and all that it stands on, topmost first. Read without locks."""
+
+    def chains(
+        self, images: Sequence[tuple[Path, str | None]]
+    ) -> tuple[tuple[ImageInfo, ...] | ImageError, ...]:
+        """Describe the chains of several images side by side, or say why there is none.
+
+        Raises ProgramMissingError alone.
+        """
 
     def files(self, path: Path, format_: str | None = None) -> tuple[Path, ...]:
         """Return the resolved paths of a `chain` alone, which is quicker where many are asked."""
