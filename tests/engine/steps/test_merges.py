@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from vmsnap.engine.delete import _plan, _steps
+from vmsnap.engine.delete import _plan
+from vmsnap.engine.deleting import deletion_steps
 from vmsnap.engine.layers import Action
 from vmsnap.engine.requests import DeleteRequest
 from vmsnap.engine.steps.definition import Fence
@@ -23,7 +24,7 @@ def bed(world, run):
     world.fill(3)
 
     def begin(name):
-        steps = _steps(_plan(world.ports, run.operation, [name], DeleteRequest()))
+        steps = deletion_steps(_plan(world.ports, run.operation, [name], DeleteRequest()))
         ids = next(step.group_ids for step in steps if isinstance(step, EndGroups))
         Fence().do(run)
         world.ports.catalog.apply(CatalogChange(deleting=ids))
