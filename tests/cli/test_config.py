@@ -57,6 +57,14 @@ def test_each_value_says_where_it_came_from(vmsnap, own_file, monkeypatch):
     assert data["files"] == [{"path": str(own_file), "is_there": True}]
 
 
+def test_a_file_for_figures_may_be_typed_from_the_folder_that_one_is_in(
+    vmsnap, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    data = vmsnap("config", "show", "--json", "--metrics-file", "x.prom").data
+    assert rows(data["settings"])["metrics_file"] == (f"{tmp_path}/x.prom", "command line")
+
+
 def test_without_a_domain_each_table_is_shown(vmsnap, own_file):
     data = vmsnap("config", "show", "--json").data
     assert data["domain"] is None

@@ -5,6 +5,7 @@ import pytest
 from vmsnap.engine.find import (
     find_domain,
     find_domain_id,
+    find_domain_name,
     find_known_domain,
     pick_group,
     pick_resource,
@@ -27,6 +28,7 @@ def test_a_domain_is_found_by_name_uuid_and_prefix(world):
     for text in (world.name, world.uuid, world.uuid.upper(), world.uuid[:8]):
         assert find_domain_id(world.ports, text) == world.uuid
         assert find_domain(world.ports, text).name == world.name
+        assert find_domain_name(world.ports, text) == world.name
 
 
 def test_a_prefix_that_fits_two_is_ambiguous_and_names_both(world):

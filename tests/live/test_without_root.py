@@ -141,6 +141,9 @@ def test_a_copy_of_the_database_is_read_by_those_who_may_ask_libvirt(
         answer = unprivileged["member"](*words)
         assert [group["name"] for group in answer.data["groups"]] == ["monday"]
         (problem,) = unprivileged["outsider"](*words, status=10).document["errors"]
+        # What only root can open is not damaged.
+        doctor = unprivileged["member"](*words[:2], "doctor", status=10)
+        assert doctor.code == "no_access"
     finally:
         copy.unlink()
     assert problem["code"] == "no_access"

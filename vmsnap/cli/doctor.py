@@ -10,7 +10,7 @@ from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import DryRun, Yes
 from vmsnap.cli.questions import can_ask, is_yes
 from vmsnap.cli.session import Session
-from vmsnap.errors import AccessError, ConfigError, DatabaseError, VmsnapError
+from vmsnap.errors import ConfigError, DatabaseError, VmsnapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +51,10 @@ def doctor(
     and nobody has to wait. Status 0 if there are notes at most, else 3.
     """
     session: Session = context.obj
+    # What only root can open would look damaged to anybody else, whatever the database.
+    session.require_access(is_changing=True)
     try:
         ports = session.changing_ports(context) if fix and not dry_run else session.ports()
-    except AccessError:
-        raise
     except (ConfigError, DatabaseError) as error:
         return _without_database(session, error)
     from vmsnap.engine.doctor import examine
