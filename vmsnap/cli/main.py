@@ -85,11 +85,12 @@ def _command_tree(arguments: Sequence[str]) -> "TyperGroup":
     import typer.main
     from typer.core import TyperGroup
 
-    from vmsnap.cli.app import app
+    from vmsnap.cli.app import app, branch
 
-    root = typer.main.get_command(app)
+    part = branch(arguments[0]) if arguments else None
+    root = typer.main.get_command(part or app)
     assert isinstance(root, TyperGroup)  # noqa: S101 - an app with verb groups is one
-    if not {"--help", "-h"}.isdisjoint(arguments) or not arguments:
+    if part is None and (not {"--help", "-h"}.isdisjoint(arguments) or not arguments):
         root.epilog = _root_epilog()
     return root
 
