@@ -35,12 +35,13 @@ _IS_DEBIAN_12 = platform.freedesktop_os_release().get("VERSION_ID") == "12"
 UNITS = "lib/systemd/system" if _IS_DEBIAN_12 else "usr/lib/systemd/system"
 # Where the wheel puts a file, and where Debian looks for it.
 PLACES = {
-    "share/man": "usr/share/man",
+    "share/man/man1/*": "usr/share/man/man1/{}",
+    "share/man/man5/*": "usr/share/man/man5/{}",
     "share/bash-completion/completions/vmsnap.bash": "usr/share/bash-completion/completions/vmsnap",
-    "share/zsh/site-functions": "usr/share/zsh/vendor-completions",
-    "share/fish/vendor_completions.d": "usr/share/fish/vendor_completions.d",
-    "vmsnap/data/*.service": UNITS,
-    "vmsnap/data/*.timer": UNITS,
+    "share/zsh/site-functions/*": "usr/share/zsh/vendor-completions/{}",
+    "share/fish/vendor_completions.d/*": "usr/share/fish/vendor_completions.d/{}",
+    "vmsnap/data/*.service": f"{UNITS}/{{}}",
+    "vmsnap/data/*.timer": f"{UNITS}/{{}}",
 }
 # Of the builder's machine and of pip: they would differ from build to build.
 OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "top_level.txt")
@@ -122,19 +123,17 @@ def depends(name: str, specifier: SpecifierSet) -> str:
     return f"{debian_name(name)} (>= {max(lowest)})" if lowest else debian_name(name)
 
 
-def move_to_their_places(root: Path) -> None:
-    """Move manual pages, completions and units to where Debian looks for them."""
-    folder = root / PRIVATE
+def put_in_place(root: Path) -> None:
+    """Copy manual pages, completions and units to where Debian looks for them."""
     for source, place in PLACES.items():
-        for path in sorted(folder.glob(source)):
-            is_pattern = "*" in source
-            target = root / place / path.name if is_pattern else root / place
+        for path in sorted((root / PRIVATE).glob(source)):
+            target = root / place.format(path.name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
+            shutil.copy(path, target)
 
 
 def clean(folder: Path) -> None:
-    """Remove what pip leaves behind: its notes, and scripts that nobody calls."""
+    """Remove what nobody looks for in a private folder: scripts, pages, and notes of pip."""
     for name in ("bin", "share"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in folder.glob("*.dist-info/*"):
@@ -193,7 +192,7 @@ def main() -> None:
     root, substvars = Path(sys.argv[1]), Path(sys.argv[2])
     folder = root / PRIVATE
     install(folder, ".")
-    move_to_their_places(root)
+    put_in_place(root)
     found = choose(folder)
     clean(folder)
     write_script(root)

@@ -114,6 +114,13 @@ def test_nothing_is_enabled_unasked(installed):
     assert not list(enabled)
 
 
+def test_its_units_can_be_written_into_another_folder_too(installed):
+    assert "from the package" in installed.run("vmsnap install-units", status=14)
+    installed.run("mkdir /tmp/units && vmsnap install-units --force --dir /tmp/units")
+    written = {path.name for path in (installed.root / "tmp/units").iterdir()}
+    assert written == {path.name for path in (ROOT / "vmsnap/data").glob("vmsnap-*")}
+
+
 def test_a_purge_leaves_the_users_data_and_says_so(installed):
     kept = [installed.root / "var/lib/vmsnap/vmsnap.db", installed.root / "etc/vmsnap/config.toml"]
     for path in kept:

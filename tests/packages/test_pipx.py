@@ -68,3 +68,10 @@ def test_man_and_shells_find_them_once_they_are_linked(installed):
     assert installed.run("man -w vmsnap").endswith("/man1/vmsnap.1\n")
     said = installed.completions("bash-completion", "zsh")
     assert {shell for shell, words in said.items() if "snap" in words} == set(said)
+
+
+def test_its_units_run_the_linked_program(installed):
+    installed.run("vmsnap install-units")
+    folder = installed.root / "etc/systemd/system"
+    for unit in (ROOT / "vmsnap/data").glob("vmsnap-*.service"):
+        assert "/usr/local/bin/vmsnap" in (folder / unit.name).read_text()
