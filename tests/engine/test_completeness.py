@@ -4,8 +4,10 @@ import os
 from dataclasses import replace
 
 import pytest
+from fakes.failing import Failing, raising
 
-from vmsnap.engine.completeness import Renounced, damage, lacks
+from vmsnap.engine.completeness import Renounced, damage, defects, lacks
+from vmsnap.errors import ImageError
 from vmsnap.model import Capture, GroupState, HostFileType
 
 
@@ -112,3 +114,54 @@ def test_a_missing_file_further_down_the_chain_is_damage(world):
     assert damage(world.ports.images, group, found) == (
         f"disk vda: layer '{world.disks['vda']}' is missing",
     )
+
+
+# --- what became of groups -----------------------------------------------------------------------
+
+
+def test_what_a_group_never_held_is_no_defect(world):
+    group, _, found = made(world, exclude=("vdb",), without=frozenset(HostFileType))
+    assert defects(world.ports.images, [group], found) == {}
+
+
+def test_a_layer_that_is_gone_is_a_defect_of_all_groups_that_read_it(world):
+    first, _, _ = made(world)
+    world.fill(2)
+    second, _, found = made(world, "tuesday")
+    lost = found[first.snapshot("vda").layer_id].path
+    lost.rename(lost.with_suffix(".away"))
+    message = f"disk vda: layer '{lost}' is missing"
+    assert defects(world.ports.images, [first, second], found) == {
+        first.id: message,
+        second.id: message,
+    }
+
+
+def test_a_layer_of_a_later_group_is_no_defect_of_an_earlier_one(world):
+    first, _, _ = made(world)
+    world.fill(2)
+    second, _, found = made(world, "tuesday")
+    found[second.snapshot("vdb").layer_id].path.unlink()
+    assert list(defects(world.ports.images, [first, second], found)) == [second.id]
+
+
+def test_a_layer_without_a_row_and_one_that_cannot_be_read_are_defects(world):
+    group, _, found = made(world)
+    layer = found[group.snapshot("vda").layer_id]
+    del found[layer.id]
+    assert defects(world.ports.images, [group], found) == {
+        group.id: "disk vda: its layer has no row"
+    }
+    broken = Failing(world.ports.images, "facts", raising(ImageError("input/output error")))
+    assert defects(broken, [group], layers(world))[group.id].endswith(": input/output error")
+
+
+@pytest.mark.parametrize("capture", [Capture.LOST, Capture.CAPTURED])
+def test_a_host_file_without_its_content_is_a_defect(world, capture):
+    group, _, found = made(world)
+    backups = tuple(
+        replace(row, capture=capture, digest=None) if row.type is HostFileType.TPM else row
+        for row in group.resource.backups
+    )
+    lost = replace(group, resource=replace(group.resource, backups=backups))
+    assert defects(world.ports.images, [lost], found) == {group.id: "its tpm is lost"}

@@ -63,10 +63,7 @@ def defects(
 
     What they never held, or the machine got since, is no defect. Each file is looked at once.
     """
-    broken = {
-        layer.id: tuple(problem.message for problem in chain_problems(images, layer, {}))
-        for layer in layers.values()
-    }
+    broken = {layer.id: tuple(_faults(images, layer)) for layer in layers.values()}
     found = {}
     for group in groups:
         reasons = [*losses(group.resource.backups), *_rows(group, layers)]
@@ -74,6 +71,15 @@ def defects(
         if reasons:
             found[group.id] = reasons[0]
     return found
+
+
+def _faults(images: Images, layer: Layer) -> Iterator[str]:
+    """Say what is amiss with the file of one layer, whatever it stands on."""
+    try:
+        for problem in chain_problems(images, layer, {}):
+            yield problem.message
+    except ImageError as error:
+        yield f"disk {layer.target}: {error.message}"
 
 
 def losses(backups: Iterable[Backup]) -> Iterator[str]:

@@ -41,25 +41,18 @@ _BACKUPS = {
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The points of a domain, judged; `known` are all of its groups."""
+    """The points of a domain, judged: which groups and backups go, of all groups that are `known`.
+
+    `names` are those of what goes, oldest first.
+    """
 
     domain_name: str
     verdicts: tuple[Verdict, ...]
     known: tuple[Group, ...]
+    groups: tuple[Group, ...]
+    backups: tuple[ResourceId, ...]
+    names: tuple[str, ...]
     notes: tuple[str, ...]
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        return tuple(group for group in self.known if group.id in self._going)
-
-    @property
-    def backups(self) -> tuple[ResourceId, ...]:
-        groups = {group.id for group in self.known}
-        return tuple(id_ for id_ in self._going if id_ not in groups)
-
-    @property
-    def _going(self) -> tuple[ResourceId, ...]:
-        return tuple(item.point.id for item in self.verdicts if not item.is_kept)
 
 
 def prune_domain(
@@ -82,11 +75,10 @@ def prune_domain(
         return _result(plan, _deletion(ports, operation, plan), None)
     with holding(ports, domain_id, VERB) as begun:
         plan = _plan(ports, begun, begun.domain_name, request)
-        going = [item.point.name for item in plan.verdicts if not item.is_kept]
-        if not going:
+        if not plan.names:
             return _result(plan, None, None)
-        with recorded(ports, begun, _subject(going)) as operation:
-            ports.reporter.step(f"pruning {len(going)} points of domain '{plan.domain_name}'")
+        with recorded(ports, begun, _subject(plan.names)) as operation:
+            ports.reporter.step(f"pruning {len(plan.names)} points of domain '{plan.domain_name}'")
             deletion = _deletion(ports, operation, plan)
             steps = _steps(deletion, plan.backups, request)
             return _result(plan, deletion, execute(ports, operation, steps))
@@ -117,8 +109,16 @@ def _plan(ports: Ports, operation: Operation, domain_name: str, request: PruneRe
         datetime.astimezone,
         may_be_empty=request.may_be_empty,
     )
-    going = {item.point.id for item in verdicts if not item.is_kept}
-    return _Plan(domain_name, verdicts, known, tuple(_notes(ports, operation, known, going)))
+    going = {item.point.id: item.point for item in verdicts if not item.is_kept}
+    return _Plan(
+        domain_name=domain_name,
+        verdicts=verdicts,
+        known=known,
+        groups=tuple(group for group in known if group.id in going),
+        backups=tuple(id_ for id_, point in going.items() if point.kind.is_backup),
+        names=tuple(point.name for point in going.values()),
+        notes=tuple(_notes(ports, operation, known, going)),
+    )
 
 
 def _groups(ports: Ports, operation: Operation, known: Sequence[Group]) -> tuple[Point, ...]:
