@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from livebed.machine import VirshError
-from livebed.user import ID, SESSION, User, UserMachine, UserVmsnap, account
+from livebed.user import ID, ROOT_HOME, SESSION, User, UserMachine, UserVmsnap, account
 
 from vmsnap.host.domain_xml import XmlDefinitions
 
@@ -42,7 +42,7 @@ def vmsnap(user):
 
 def files_of_root():
     """Return all that is in the system's folders of vmsnap and of root."""
-    folders = ("/var/lib/vmsnap", "/var/log/vmsnap", "/etc/vmsnap", "/root/.local", "/root/.config")
+    folders = ("/var/lib/vmsnap", "/var/log/vmsnap", "/etc/vmsnap", ROOT_HOME)
     return {path for folder in folders for path in Path(folder).rglob("*")}
 
 
@@ -173,7 +173,8 @@ def test_root_follows_nothing_into_a_user_s_folder(user, machine, vmsnap):
     assert not list(Path("/run/vmsnap-test-target").iterdir())
     Path("/run/vmsnap-test-target").rmdir()
     files = [row["path"] for row in root("config", "show").data["files"]]
-    assert files == ["/root/.config/vmsnap/config.toml", "/etc/vmsnap/config.toml"]
+    assert files == [f"{ROOT_HOME}/.config/vmsnap/config.toml", "/etc/vmsnap/config.toml"]
+    assert (ROOT_HOME / ".local/state/vmsnap/log/vmsnap.log").is_file()
 
 
 def test_root_is_refused_a_user_s_session(own, user):

@@ -15,6 +15,7 @@ from livebed.machine import Hardware, Machine, VirshError
 NAME = "vmsnap-test-user"
 ID = 4321
 SESSION = "qemu:///session"
+ROOT_HOME = Path("/run/vmsnap-test-root")
 
 
 class User:
@@ -78,13 +79,13 @@ class User:
 def account() -> Iterator[None]:
     """Add the account, its home and its runtime folder, for the length of a `with` block.
 
-    The host's /etc is the machine's own: the files of accounts are hidden behind longer ones.
+    The host's /etc is the machine's own: the files of accounts are hidden behind others, in which
+    root has a home of its own, too.
     """
-    lines = {
-        "passwd": f"{NAME}:x:{ID}:{ID}::/home/{NAME}:/bin/sh\n",
-        "group": f"{NAME}:x:{ID}:\n",
-    }
-    made = [_hide(Path("/etc") / name, line) for name, line in lines.items()]
+    passwd, group = Path("/etc/passwd"), Path("/etc/group")
+    of_root = passwd.read_text().replace(":/root:", f":{ROOT_HOME}:", 1)
+    _hide(passwd, f"{of_root}{NAME}:x:{ID}:{ID}::/home/{NAME}:/bin/sh\n")
+    _hide(group, f"{group.read_text()}{NAME}:x:{ID}:\n")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/home"], check=True)
     user = User()
     try:
@@ -95,15 +96,15 @@ def account() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(user.runtime, ignore_errors=True)
-        for path in ("/home", *made):
+        shutil.rmtree(ROOT_HOME, ignore_errors=True)
+        for path in ("/home", passwd, group):
             subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-def _hide(path: Path, line: str) -> Path:
-    longer = Path("/run") / f"{path.name}-of-the-tests"
-    longer.write_text(path.read_text() + line)
-    subprocess.run(["mount", "--bind", str(longer), str(path)], check=True)
-    return path
+def _hide(path: Path, text: str) -> None:
+    other = Path("/run") / f"vmsnap-test-{path.name}"
+    other.write_text(text)
+    subprocess.run(["mount", "--bind", str(other), str(path)], check=True)
 
 
 class UserVmsnap(Vmsnap):
