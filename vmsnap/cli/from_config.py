@@ -1,4 +1,4 @@
-"""What the command line of a create leaves open, taken from the domain's tables of config.toml."""
+"""What a command line leaves open, taken from the domain's tables of config.toml."""
 
 import logging
 from collections.abc import Callable
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 from vmsnap.cli.text import joined
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from vmsnap.cli.session import Session
     from vmsnap.config import DomainSettings
     from vmsnap.engine.requests import CreateRequest
     from vmsnap.engine.results import BackupResult, CreateResult
+    from vmsnap.engine.troubles import Expectation
     from vmsnap.model import JsonValue
     from vmsnap.ports import Ports
 
@@ -51,6 +54,21 @@ def creating(
         return replace(result, notes=notes + result.notes) if request.dry_run else result
 
     return create_one
+
+
+def expectation(
+    settings: "DomainSettings", typed: "tuple[timedelta | None, timedelta | None]" = (None, None)
+) -> "Expectation":
+    """Put together what was typed and what config.toml says of one domain."""
+    from vmsnap.engine.completeness import Renounced
+    from vmsnap.engine.troubles import Expectation
+    from vmsnap.model import HostFileType
+
+    max_age, warn_age = typed
+    types = frozenset(HostFileType(word) for word in settings.without)
+    renounced = Renounced(frozenset(settings.exclude), types)
+    limit = max_age if max_age is not None else settings.max_age
+    return Expectation(limit, warn_age, renounced)
 
 
 def shown(value: "JsonValue") -> str:

@@ -41,7 +41,7 @@ def collect(ports: "Ports", statuses: "Sequence[DomainStatus]") -> Collected:
 
 def collect_all(ports: "Ports", settings_of: "Callable[[str], DomainSettings]") -> Collected:
     """Look at all domains of this host, each judged by what config.toml says of it."""
-    from vmsnap.cli.status import expectation
+    from vmsnap.cli.from_config import expectation
     from vmsnap.engine.status import domain_statuses
 
     return collect(ports, domain_statuses(ports, (), lambda name: expectation(settings_of(name))))

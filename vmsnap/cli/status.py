@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmsnap.cli.answer import Answer, Problem
+from vmsnap.cli.from_config import expectation
 from vmsnap.cli.help_text import epilog
-from vmsnap.cli.options import HostFileWord, duration, host_file_types
+from vmsnap.cli.options import duration
 from vmsnap.cli.session import Session
 from vmsnap.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
-    from vmsnap.config import DomainSettings
     from vmsnap.engine.status import DomainStatus
-    from vmsnap.engine.troubles import Expectation
 
 EPILOG = epilog(
     "vmsnap status",
@@ -106,17 +104,3 @@ def _answer(found: "Sequence[DomainStatus]") -> Answer:
         is_news=True,
         is_told=True,
     )
-
-
-def expectation(
-    settings: "DomainSettings", typed: "tuple[timedelta | None, timedelta | None]" = (None, None)
-) -> "Expectation":
-    """Put together what was typed and what config.toml says of one domain."""
-    from vmsnap.engine.completeness import Renounced
-    from vmsnap.engine.troubles import Expectation
-
-    max_age, warn_age = typed
-    words = (HostFileWord(word) for word in settings.without)
-    renounced = Renounced(frozenset(settings.exclude), host_file_types(words))
-    limit = max_age if max_age is not None else settings.max_age
-    return Expectation(limit, warn_age, renounced)
