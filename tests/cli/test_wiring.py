@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from vmsnap.cli import wiring
+from vmsnap.cli.need import Need
+from vmsnap.config import load_settings
 from vmsnap.config.places import own_places
 from vmsnap.host.journal_files import FolderJournals
+from vmsnap.store import opening
 
 NAME = "vmsnap-test-web"
 OTHER = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -96,3 +100,41 @@ def test_a_host_without_libvirt_s_binding_is_told_which_package_brings_it():
     assert done.stderr == (
         "error: libvirt's binding for Python is not installed\nhint: apt install python3-libvirt\n"
     )
+
+
+def test_several_domains_share_one_database_and_nothing_else(vmsnap, host, monkeypatch):
+    """Opening it, and compiling each statement, took a fifth of the time of `create --all`."""
+    opened, wired = [], []
+    real_open, real_init = opening.open_catalog, wiring.Wiring.__init__
+
+    def open_catalog(*arguments, **options):
+        opened.append(real_open(*arguments, **options))
+        return opened[-1]
+
+    def init(self, *arguments):
+        real_init(self, *arguments)
+        wired.append(self)
+
+    monkeypatch.setattr(opening, "open_catalog", open_catalog)
+    monkeypatch.setattr(wiring.Wiring, "__init__", init)
+    vmsnap("snapshot", "create", "--all", "--name", "monday")
+    assert [item.is_beside for item in wired] == [False, True]
+    one, other = (item.ports for item in wired)
+    assert len(opened) == 1
+    assert one.catalog is other.catalog is opened[0]
+    for port in ("locks", "journals", "images"):
+        assert getattr(one, port) is not getattr(other, port)
+
+
+def test_ports_that_share_a_database_leave_it_open(vmsnap, host, monkeypatch):
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+    settings = load_settings({}, os.environ)
+    first = wiring.Wiring(settings, None, Need.READ)
+    second = first.beside()
+    closed = []
+    catalog = first.ports.catalog
+    monkeypatch.setattr(catalog, "close", lambda: closed.append(catalog))
+    second.close()
+    assert closed == []
+    first.close()
+    assert closed == [catalog]

@@ -101,11 +101,12 @@ class Session:
         return self._wirings[-1].ports
 
     @contextmanager
-    def more_ports(self, *, is_reading: bool) -> "Iterator[Ports]":
-        """Build ports of its own for one of several domains, for the length of a `with` block."""
-        from vmsnap.cli.wiring import Wiring
+    def more_ports(self) -> "Iterator[Ports]":
+        """Build ports for one of several domains, beside those that were built last for the verb.
 
-        wiring = Wiring(self.settings, self.reporter, Need.READ if is_reading else Need.WRITE)
+        For the length of a `with` block, in a thread of its own.
+        """
+        wiring = next(item for item in reversed(self._wirings) if not item.is_beside).beside()
         self._wirings.append(wiring)
         try:
             yield wiring.ports

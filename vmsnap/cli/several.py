@@ -84,7 +84,7 @@ def run_on_each(
     lock = threading.Lock()
 
     def one(name: str) -> T:
-        with session.more_ports(is_reading=dry_run) as own:
+        with session.more_ports() as own:
             reporter = NamedReporter(own.reporter, name, lock)
             return work(replace(own, reporter=reporter, is_cancelled=cancellation), name)
 

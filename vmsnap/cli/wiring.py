@@ -87,14 +87,27 @@ def who_asks() -> str:
 class Wiring:
     """The ports of one verb, open until `close`."""
 
-    def __init__(self, settings: Settings, reporter: Reporter, need: Need) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reporter: Reporter,
+        need: Need,
+        catalog: SqlCatalog | EmptyCatalog | None = None,
+    ) -> None:
         """Open the database and prepare all else; libvirt is connected to at the first call.
 
-        Raises ConfigError if the database or the connection URI cannot be used.
+        A `catalog` that is open already is used as it is. Raises ConfigError if the database or the
+        connection URI cannot be used.
         """
         definitions = XmlDefinitions.for_uri(settings.connect_uri)
         locks = FileLocks(settings.state_folder)
-        self._catalog = _open_catalog(settings, need, FolderJournals(settings.state_folder))
+        self._settings = settings
+        self._need = need
+        self._catalog = catalog or _open_catalog(
+            settings, need, FolderJournals(settings.state_folder)
+        )
+        self.is_beside = catalog is not None
+        """Whether it uses the database of another."""
         self._journals = _WatchedJournals(settings.state_folder)
         self._is_changing = need not in {Need.NOTHING, Need.READ}
         self.ports = Ports(
@@ -119,9 +132,17 @@ class Wiring:
         """Whether an operation that changes something was begun."""
         return self._is_changing and self._journals.has_begun
 
+    def beside(self) -> "Wiring":
+        """Return ports for a thread of its own: they share the database, and close before this.
+
+        Opening it, and compiling each statement, would be done anew for each of several domains.
+        """
+        return Wiring(self._settings, self.ports.reporter, self._need, self._catalog)
+
     def close(self) -> None:
-        """Close the database."""
-        self._catalog.close()
+        """Close the database, unless it is another's."""
+        if not self.is_beside:
+            self._catalog.close()
 
 
 def database_status(settings: Settings) -> DatabaseStatus:
