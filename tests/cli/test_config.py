@@ -102,7 +102,7 @@ def test_a_person_reads_it_as_tables(vmsnap, own_file):
     assert ["verbose", "false", "default"] in words
     assert "for domain 'web1':" in lines
     assert ["exclude", "vdb,", "vdc", "file", str(own_file), '[domain."web*"]'] in words
-    assert ["max_age", "-", "default"] in words
+    assert ["max_age", "none", "default"] in words
     tell = ["before", "/usr/local/bin/tell", "snapshot", "create", "all", "stop", "60", "s"]
     assert [*tell, "file", str(own_file), "[[hook]]", "1"] in words
 
@@ -128,3 +128,12 @@ def test_a_file_that_is_wrong_is_refused_by_name(vmsnap, own_file):
     own_file.write_text("patience = 1\n")
     run = vmsnap("config", "show", status=10)
     assert run.err.startswith(f"error: config file '{own_file}' has the unknown key 'patience'\n")
+
+
+def test_what_holds_without_a_setting_is_said_in_words(vmsnap):
+    """A dash would say that safety groups are kept for ever."""
+    rows = [line.split(maxsplit=1) for line in vmsnap("config", "show").out.splitlines()]
+    shown = {row[0]: row[1] for row in rows if len(row) > 1}
+    assert shown["keep_safety"].split() == ["14d", "default"]
+    assert shown["keep_last"].split() == ["no", "such", "rule", "default"]
+    assert shown["overlay_dir"].startswith("beside the images")

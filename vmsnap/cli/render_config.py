@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 from vmsnap.cli.answer import Block, Column, Line, Table
 from vmsnap.cli.from_config import shown
+from vmsnap.config import DEFAULT
+from vmsnap.config.reference import KEYS
 
 if TYPE_CHECKING:
     from vmsnap.model import JsonObject, JsonValue
 
+_DEFAULT_WORDS = {key.name: key.default for key in KEYS}
 _FILES = (Column("CONFIG FILE", folds=True), Column("STATE"))
 _SETTINGS = (Column("KEY", "bold"), Column("VALUE", folds=True), Column("FROM", folds=True))
 _SECTIONS = (Column("DOMAINS", folds=True), *_SETTINGS)
@@ -52,7 +55,11 @@ def _file(row: "JsonObject") -> tuple[str, ...]:
 
 
 def _setting(row: "JsonObject") -> tuple[str, ...]:
-    return str(row["key"]), shown(row["value"]), str(row["source"])
+    key, value, source = str(row["key"]), row["value"], str(row["source"])
+    if value is None and source == DEFAULT:
+        # Not the dash of an empty value: without keep_safety, say, there is a limit too.
+        return key, _DEFAULT_WORDS[key], source
+    return key, shown(value), source
 
 
 def _hook(row: "JsonObject") -> tuple[str, ...]:
