@@ -180,7 +180,10 @@ def _codes() -> dict[int, list[str]]:
     pending: list[type[VmsnapError]] = [VmsnapError]
     while pending:
         error = pending.pop(0)
-        pending += error.__subclasses__()
+        # Not those of tests, which may be in the same process.
+        pending += [
+            kind for kind in error.__subclasses__() if kind.__module__ == VmsnapError.__module__
+        ]
         if error.code not in found.setdefault(error.exit_code, []):
             found[error.exit_code].append(error.code)
     return found
