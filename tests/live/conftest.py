@@ -1,6 +1,5 @@
 """Fixtures of the live tests: machines on the private host, and the real vmsnap command."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from livebed.command import Vmsnap
 from livebed.databases import SqliteDatabase
-from livebed.machine import IMAGES, Hardware, Machine
+from livebed.machine import Hardware, Machine
 from livebed.world import World
 
 EVERYTHING = ("secret", "variable", "vda", "vdb")
@@ -33,18 +32,20 @@ def machine() -> Iterator[Callable[..., Machine]]:
 
 
 @pytest.fixture(scope="session")
-def monday() -> Iterator[Path]:
-    """Boot a guest once for all tests: a saved state in which everything says monday."""
+def monday(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Boot a guest once for all tests: a saved state in which everything says monday.
+
+    The machine is gone at once: tests that look at the whole host must not find it.
+    """
     first = Machine(Hardware(boots_guest=True))
-    folder = IMAGES / f"{first.name}-state"
+    folder = tmp_path_factory.mktemp("monday") / "state"
     try:
         first.create()
         assert first.boot("read", "write monday") == dict.fromkeys(EVERYTHING, "-")
         first.save_state(folder)
-        yield folder
     finally:
         first.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 @pytest.fixture

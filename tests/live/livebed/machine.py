@@ -104,27 +104,15 @@ class Machine:
         """Remove the domain and every file of it, whatever state they are in."""
         with contextlib.suppress(VirshError):
             virsh("destroy", self.id)
-        self._undefine()
+        for options in (
+            ("--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"),
+            ("--keep-nvram",),
+        ):
+            with contextlib.suppress(VirshError):
+                virsh("undefine", self.id, *options)
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(SWTPM / self.id, ignore_errors=True)
         self.nvram.unlink(missing_ok=True)
-
-    def _undefine(self) -> None:
-        """Undefine the domain, again if libvirt is busy with it; raise if it stays defined."""
-        for _ in range(10):
-            for options in (
-                ("--nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"),
-                ("--keep-nvram",),
-            ):
-                with contextlib.suppress(VirshError):
-                    virsh("undefine", self.id, *options)
-            try:
-                if self.id not in virsh("list", "--all", "--uuid").split():
-                    return
-            except VirshError:
-                return  # a libvirtd that was killed by a test keeps nothing that others see
-            time.sleep(0.5)
-        raise VirshError(f"domain '{self.name}' stays defined")
 
     @staticmethod
     def make_image(path: Path, format_: str, size_mib: int) -> None:
