@@ -53,7 +53,9 @@ UNATTENDED = (TESTS.parent / "docs" / "unattended.md").read_text()
 
 def test_the_page_on_unattended_use_has_every_metric_and_every_variable_of_a_hook():
     room = TESTS.parent / "vmsnap"
-    families = set(re.findall(r'Family\(\s*"(\w+)"', (room / "cli/metric_families.py").read_text()))
+    families = set(
+        re.findall(r'Family\(\s*"(\w+)"', (room / "cli/monitoring/metric_families.py").read_text())
+    )
     variables = set(re.findall(r'"(VMSNAP_HOOK_\w+)"', (room / "engine/hooks.py").read_text()))
     shown = set(re.findall(r"^\| `(\w+)`", UNATTENDED, re.MULTILINE))
     assert len(families) > 10

@@ -9,7 +9,7 @@ from engine.conftest import OTHER_HOST
 from engine.patient import codes, kill, mended, only
 from fakes.dying import KilledError, die
 
-from vmsnap.cli.text import local_time
+from vmsnap.cli.terminal.text import local_time
 from vmsnap.engine import doctor
 from vmsnap.engine.backup import (
     create_backup,

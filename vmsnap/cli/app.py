@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from vmsnap.cli import (
+from vmsnap.cli import help_text
+from vmsnap.cli.help_layout import ProgramInOrder, lay_out
+from vmsnap.cli.session import Session
+from vmsnap.cli.verbs import (
     backup,
     config,
     database,
     doctor,
     group,
-    help_text,
     history,
     install_units,
     prune,
@@ -23,8 +25,6 @@ from vmsnap.cli import (
     undo,
     vm,
 )
-from vmsnap.cli.help_layout import ProgramInOrder, lay_out
-from vmsnap.cli.session import Session
 
 app = typer.Typer(
     name="vmsnap",

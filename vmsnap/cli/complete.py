@@ -66,6 +66,6 @@ def _is_plain(name: str) -> bool:
     """Tell whether a terminal shows a name as it is."""
     if name.isprintable():
         return True
-    from vmsnap.cli.text import clean
+    from vmsnap.cli.terminal.text import clean
 
     return clean(name) == name

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from vmsnap.cli.text import joined
+from vmsnap.cli.terminal.text import joined
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from vmsnap.cli.text import clean
+from vmsnap.cli.terminal.text import clean
 
 ROOT = logging.getLogger("vmsnap")
 

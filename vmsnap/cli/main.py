@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vmsnap import __version__
-from vmsnap.cli import nagios
-from vmsnap.cli.answer import Answer, Line, Problem
 from vmsnap.cli.global_options import command_words, moved_to_front
-from vmsnap.cli.output import Printer, forget_stdout, prepare_streams
+from vmsnap.cli.monitoring import nagios
 from vmsnap.cli.signals import Terminated, die_on_signals, raise_on_signals
+from vmsnap.cli.terminal.answer import Answer, Line, Problem
+from vmsnap.cli.terminal.output import Printer, forget_stdout, prepare_streams
 from vmsnap.cli.usage import CLICK_ERROR, is_missing_verb, usage_error
 from vmsnap.errors import (
     AccessError,

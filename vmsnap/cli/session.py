@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vmsnap.cli.need import Need
-from vmsnap.cli.output import Printer
-from vmsnap.cli.reporter import StderrReporter
+from vmsnap.cli.terminal.output import Printer
+from vmsnap.cli.terminal.reporter import StderrReporter
 from vmsnap.errors import ConfigError, LeftChangedError, VmsnapError
 
 if TYPE_CHECKING:
@@ -190,8 +190,8 @@ class Session:
         """
         if not self._verb or self.settings.metrics_file is None:
             return
-        from vmsnap.cli import metrics
-        from vmsnap.cli.metric_families import EndedRun
+        from vmsnap.cli.monitoring import metrics
+        from vmsnap.cli.monitoring.metric_families import EndedRun
 
         run = EndedRun(self._verb, exit_code, datetime.now(UTC))
         collected, failure = None, None

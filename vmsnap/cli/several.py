@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from vmsnap.cli.answer import Answer, Block, Problem
+from vmsnap.cli.terminal.answer import Answer, Block, Problem
 from vmsnap.errors import UsageError
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ IMPORTED = (
     *("libvirt", "typer.main", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.mysql.pymysql"),
     *("pymysql", "lxml.etree", "zoneinfo"),
     *(f"vmsnap.cli.{name}" for name in ("main", "app", "wiring", "log_file")),
-    *(f"vmsnap.cli.render_{name}" for name in ("backup", "change", "group")),
+    *(f"vmsnap.cli.render.{name}" for name in ("backup", "change", "group")),
     *(
         f"vmsnap.engine.{name}"
         for name in (

@@ -1,0 +1,1 @@
+"""The verbs: their options, examples and answers; one file a verb, or a group of small ones."""
