@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from engine.pruning import NOTHING, held, history, names, prune, verdicts
+from engine.pruning import NOTHING, going, held, history, names, prune, verdicts
 from fakes.failing import Failing, raising
 from fakes.merging import merging_images
 
@@ -72,7 +72,7 @@ def test_a_running_machine_is_pruned_as_far_as_it_can_be(week):
     past = history(week)
     again = prune(week, only={PointKind.GROUP}, within=timedelta(hours=1), may_be_empty=True)
     assert (again.is_done, again.unmerged) == (False, ())
-    assert "begun before, waits for the next delete, or 'vmsnap recover'" in again.notes[0]
+    assert "begun before, waits until the machine is off: 'vmsnap recover'" in again.notes[0]
     assert history(week) == past
     week.hypervisor.stop(week.uuid)
     (done,) = recover_all(week.ports, dry_run=False)
@@ -96,6 +96,33 @@ def test_what_an_earlier_delete_left_goes_along(week):
     assert result.notes == ("the delete of 'day1', begun before, goes on",)
     assert "day1" not in verdicts(result)
     assert names(week) == ["day4", "day5"]
+
+
+def test_what_an_earlier_prune_left_is_finished_though_nothing_more_goes(week):
+    """H1: 'run the command again', says an interrupted prune."""
+    before = held(week)
+    failing = Failing(week.ports.images, "commit", raising(ImageError("it broke")), times=99)
+    assert prune(week.with_ports(images=failing), only={PointKind.GROUP}, last=2).unmerged
+    told = prune(week, last=9, dry_run=True)
+    assert (going(told), told.is_done) == ([], False)
+    assert told.deletion.changes
+    again = prune(week, last=9)
+    assert (going(again), again.is_done, again.unmerged) == ([], True, ())
+    assert again.notes == ("the delete of 'day1', 'day2', 'day3', begun before, goes on",)
+    assert history(week)[-1] == ("prune", "day1, day2, day3", Outcome.DONE)
+    assert {name: held(week)[name] for name in ("day4", "day5")} == {
+        name: before[name] for name in ("day4", "day5")
+    }
+    assert names(week) == ["day4", "day5"]
+    assert not prune(week, last=9).is_done
+
+
+def test_where_backups_alone_are_pruned_an_unfinished_delete_of_groups_is_left(week):
+    (one, *_) = week.rows()[0]
+    week.ports.catalog.apply(CatalogChange(deleting=(one.id,)))
+    result = prune(week, only={PointKind.BACKUP}, last=9)
+    assert (result.is_done, result.notes) == (False, ())
+    assert prune(week, only={PointKind.GROUP}, last=9).is_done
 
 
 def test_what_a_delete_refuses_is_refused_and_nothing_goes(week):

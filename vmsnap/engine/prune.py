@@ -43,7 +43,8 @@ _BACKUPS = {
 class _Plan:
     """The points of a domain, judged: which groups and backups go, of all groups that are `known`.
 
-    `names` are those of what goes, oldest first.
+    `names` are those of what goes, oldest first; `begun` are groups whose delete was left
+    unfinished (none, where no groups are pruned).
     """
 
     domain_name: str
@@ -52,6 +53,7 @@ class _Plan:
     groups: tuple[Group, ...]
     backups: tuple[ResourceId, ...]
     names: tuple[str, ...]
+    begun: tuple[Group, ...]
     notes: tuple[str, ...]
 
 
@@ -61,8 +63,9 @@ def prune_domain(
     """Delete the groups and backups of a domain that no rule keeps, and say of each point why.
 
     `request_for` gives the options for a domain of that name. Groups end as `delete_groups` ends
-    them, backups with their commit, all in one operation. Where nothing goes, nothing is done, and
-    a delete that was left unfinished waits on. Raises UsageError for a policy without a rule.
+    them, backups with their commit, all in one operation, and with them what an earlier delete left
+    unfinished. Nothing is done where nothing goes and all that was begun waits for the machine to
+    be off. Raises UsageError for a policy without a rule.
     """
     domain_id = find_domain_id(ports, domain)
     name = ports.hypervisor.domain(domain_id).name
@@ -75,10 +78,11 @@ def prune_domain(
         return _result(plan, _deletion(ports, operation, plan), None)
     with holding(ports, domain_id, VERB) as begun:
         plan = _plan(ports, begun, begun.domain_name, request)
-        if not plan.names:
+        if not plan.names and _deletion(ports, begun, plan) is None:
             return _result(plan, None, None)
-        with recorded(ports, begun, _subject(plan.names)) as operation:
-            ports.reporter.step(f"pruning {len(plan.names)} points of domain '{plan.domain_name}'")
+        names = plan.names or tuple(group.name for group in plan.begun)
+        with recorded(ports, begun, _subject(names)) as operation:
+            ports.reporter.step(f"pruning {len(names)} points of domain '{plan.domain_name}'")
             deletion = _deletion(ports, operation, plan)
             steps = _steps(deletion, plan.backups, request)
             return _result(plan, deletion, execute(ports, operation, steps))
@@ -117,8 +121,15 @@ def _plan(ports: Ports, operation: Operation, domain_name: str, request: PruneRe
         groups=tuple(group for group in known if group.id in going),
         backups=tuple(id_ for id_, point in going.items() if point.kind.is_backup),
         names=tuple(point.name for point in going.values()),
-        notes=tuple(_notes(ports, operation, known, going)),
+        begun=_begun(known, request),
+        notes=tuple(_notes(ports, operation, going)),
     )
+
+
+def _begun(known: Sequence[Group], request: PruneRequest) -> tuple[Group, ...]:
+    if PointKind.GROUP not in request.kinds:
+        return ()
+    return tuple(group for group in known if group.state is GroupState.DELETING)
 
 
 def _groups(ports: Ports, operation: Operation, known: Sequence[Group]) -> tuple[Point, ...]:
@@ -155,9 +166,12 @@ def _backups(ports: Ports, operation: Operation) -> tuple[Point, ...]:
 
 
 def _deletion(ports: Ports, operation: Operation, plan: _Plan) -> Deletion | None:
-    if not plan.groups:
+    """Plan the end of groups; None if none goes, and all that was begun has to wait."""
+    if not plan.groups and not plan.begun:
         return None
-    return plan_deletion(ports, operation, plan.groups, plan.known)
+    deletion = plan_deletion(ports, operation, plan.groups, plan.known)
+    waits = not deletion.merges and any(item.waits for _, item in deletion.kept)
+    return deletion if plan.groups or not waits else None
 
 
 def _steps(
@@ -168,18 +182,11 @@ def _steps(
     return deletion_steps(deletion, request.bandwidth, backups)
 
 
-def _notes(
-    ports: Ports, operation: Operation, known: Sequence[Group], going: Collection[ResourceId]
-) -> Iterator[str]:
-    """Yield what has to be said of an undo that ends, and of a delete that was begun before."""
+def _notes(ports: Ports, operation: Operation, going: Collection[ResourceId]) -> Iterator[str]:
+    """Yield what has to be said of an undo that ends."""
     record = ports.catalog.record(operation.host_id, operation.domain_id)
     if record is not None and record.safety_id in going:
         yield "what 'vmsnap undo' goes back to is among them: there is no undo after this"
-    left = ", ".join(f"'{group.name}'" for group in known if group.state is GroupState.DELETING)
-    if left:
-        goes_on = any(group.id in going for group in known)
-        when = "goes on" if goes_on else "waits for the next delete, or 'vmsnap recover'"
-        yield f"the delete of {left}, begun before, {when}"
 
 
 def _result(plan: _Plan, deletion: Deletion | None, facts: JsonObject | None) -> PruneResult:
@@ -189,5 +196,16 @@ def _result(plan: _Plan, deletion: Deletion | None, facts: JsonObject | None) ->
         verdicts=plan.verdicts,
         deletion=ended,
         is_done=facts is not None,
-        notes=(*plan.notes, *(ended.notes if ended is not None else ())),
+        notes=(
+            *plan.notes,
+            *_words_on_begun(plan, goes_on=ended is not None),
+            *(ended.notes if ended is not None else ()),
+        ),
     )
+
+
+def _words_on_begun(plan: _Plan, *, goes_on: bool) -> Iterator[str]:
+    names = ", ".join(f"'{group.name}'" for group in plan.begun)
+    when = "goes on" if goes_on else "waits until the machine is off: 'vmsnap recover' finishes it"
+    if names:
+        yield f"the delete of {names}, begun before, {when}"

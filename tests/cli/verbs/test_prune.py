@@ -179,7 +179,12 @@ def test_what_waits_for_the_machine_is_status_3_and_told_with_q_too(vmsnap, thre
     assert "error: 'tuesday/vda' is not merged yet: " in run.err
     run = vmsnap("prune", NAME, "--groups", "--keep-name", "before-*")
     assert run.out.splitlines()[0].startswith("nothing to prune: ")
-    assert "begun before, waits for the next delete" in run.out
+    assert "begun before, waits until the machine is off" in run.out
+    host.stop(DOMAIN_UUID)
+    run = vmsnap("prune", NAME, "--groups", "--keep-name", "before-*", "--dry-run")
+    assert run.out.splitlines()[0] == f"would go on with what was begun on domain '{NAME}'"
+    run = vmsnap("prune", NAME, "--groups", "--keep-name", "before-*")
+    assert run.out.splitlines()[0] == f"finished what was begun on domain '{NAME}'"
 
 
 def test_a_host_without_a_database_has_nothing_to_prune_and_gets_none(vmsnap, host, tmp_path):

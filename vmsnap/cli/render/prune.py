@@ -24,15 +24,18 @@ def pruned(result: "PruneResult") -> tuple[Block, ...]:
     notes = tuple(Line(f"note: {note}", "yellow", hanging=2) for note in result.notes)
     if not result.is_ruled:
         return (Line(f"{of} is left alone: no rule says what to keep of it"),)
-    if not result.verdicts:
+    if not result.verdicts and result.deletion is None:
         return (Line(f"nothing to prune: {of} has no groups or backups"), *notes)
     rows = tuple(_row(verdict) for verdict in result.verdicts)
     styles = tuple("" if verdict.is_kept else "yellow" for verdict in result.verdicts)
-    return (_head(result, of), Table(_COLUMNS, rows, styles), *notes)
+    table = (Table(_COLUMNS, rows, styles),) if rows else ()
+    return (_head(result, of), *table, *notes)
 
 
 def _head(result: "PruneResult", of: str) -> Line:
     going, all_ = len(result.going), len(result.verdicts)
+    if not going and result.deletion is not None:
+        return _head_of_begun(result, of)
     if not going:
         return Line(f"nothing to prune: {of} keeps all of its {all_} points", "bold green")
     count = f"{going} of {all_} points"
@@ -41,6 +44,15 @@ def _head(result: "PruneResult", of: str) -> Line:
     if result.unmerged:
         return Line(f"not all of {of} is pruned yet: {count} go", "bold")
     return Line(f"pruned {of}: {count} are gone", "bold green")
+
+
+def _head_of_begun(result: "PruneResult", of: str) -> Line:
+    what = f"what was begun on {of}"
+    if not result.is_done:
+        return Line(f"would go on with {what}", "bold")
+    if result.unmerged:
+        return Line(f"not all of {what} is finished yet", "bold")
+    return Line(f"finished {what}", "bold green")
 
 
 def _row(verdict: "Verdict") -> tuple[str, ...]:

@@ -116,7 +116,8 @@ def prune(
     would need too.
 
     Nothing is asked. Each point is listed with the reason why it stays or goes. All of a domain
-    goes in one operation; while it runs, layers may wait as those of 'group delete' do (3).
+    goes in one operation; while it runs, layers may wait as those of 'group delete' do (3). What an
+    earlier run left unfinished goes on.
     """
     session: Session = context.obj
     typed = _Typed(
