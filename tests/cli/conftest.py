@@ -30,6 +30,8 @@ pwd.getpwuid = with_home
 from vmsnap.cli.entry import main
 sys.exit(main())
 """
+OTHER = "vmsnap-test-other"
+OTHER_UUID = "bbbbbbbb-0000-4000-8000-000000000002"
 DOMAIN_UUID = "aaaaaaaa-0000-4000-8000-000000000001"
 DOMAIN_XML = """<domain type="qemu">
   <name>vmsnap-test-web</name>
@@ -163,6 +165,20 @@ def host(tmp_path, monkeypatch):
     # Not qemu:///system: its folders are the machine's own.
     monkeypatch.setenv("VMSNAP_CONNECT", "qemu:///session")
     return hypervisor
+
+
+@pytest.fixture
+def other(host, tmp_path):
+    """A second domain, without a group."""
+    folder = tmp_path / "other"
+    (folder / "swtpm").mkdir(parents=True)
+    for name, format_ in (("vda.qcow2", "qcow2"), ("vdb.raw", "raw")):
+        command = ["qemu-img", "create", "-q", "-f", format_, str(folder / name), "1M"]
+        subprocess.run(command, check=True)
+    (folder / "nvram.fd").write_bytes(b"boot order")
+    xml = DOMAIN_XML.format(uuid=OTHER_UUID, folder=folder)
+    tpm = '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm>'
+    host.add(xml.replace("vmsnap-test-web", OTHER).replace(tpm, ""))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The log file: what changing runs were asked, did and came to."""
 
 import pytest
+from cli.conftest import OTHER
 
 NAME = "vmsnap-test-web"
 
@@ -11,6 +12,13 @@ def test_a_changing_run_is_logged_from_start_to_end(vmsnap, host, log_file):
     assert f"INFO start: snapshot create uid=0 name='monday' domains=('{NAME}',)" in lines[0]
     assert any("creating group 'monday'" in line for line in lines)
     assert " INFO end: snapshot create status=0 seconds=" in lines[-1]
+
+
+def test_of_several_domains_each_line_says_of_which_it_is(vmsnap, host, other, log_file):
+    vmsnap("snapshot", "create", "--all", "--name", "monday")
+    lines = log_file.read_text().splitlines()[1:-1]
+    assert {any(name in line for name in (NAME, OTHER)) for line in lines} == {True}
+    assert sum(f" INFO {OTHER}: doing switch_disks" in line for line in lines) == 1
 
 
 def test_a_refused_run_is_logged_with_its_status_and_reason(vmsnap, host, log_file):

@@ -125,6 +125,24 @@ def test_a_read_only_file_system_is_refused_or_undone_and_can_be_read(bed, place
         assert ended.status == 10
 
 
+def test_a_database_that_cannot_be_read_for_want_of_room_says_so(bed):
+    """H31, H52: SQLite says 'disk I/O error'."""
+    disk = bed.disks["database"]
+    assert bed.run("group", "list").status == 0
+    for path in bed.world.database.parent.glob(f"{bed.world.database.name}-*"):
+        path.unlink()
+    disk.fill(0)
+    try:
+        found = bed.run("group", "list")
+    finally:
+        disk.empty()
+    assert found.status == 10
+    (error,) = found.document["errors"]
+    assert error["message"].endswith("failed: its file system is full")
+    assert error["hint"] == "df -h"
+    assert bed.run("group", "list").status == 0
+
+
 def test_an_undo_that_finds_no_room_is_left_to_recover(bed):
     """H31, H36: a disk that fills up in the middle; recover says so until there is room."""
     trial, disk = bed.trial("revert"), bed.disks["database"]

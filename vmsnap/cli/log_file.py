@@ -2,18 +2,34 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from vmsnap.cli.terminal.text import clean
 
 ROOT = logging.getLogger("vmsnap")
+_DOMAIN: ContextVar[str] = ContextVar("domain", default="")
+
+
+@contextmanager
+def logged_of(domain: str) -> Iterator[None]:
+    """Put a domain's name before all that its thread logs: several are at work at once."""
+    token = _DOMAIN.set(domain)
+    try:
+        yield
+    finally:
+        _DOMAIN.reset(token)
 
 
 class _OneLineFormatter(logging.Formatter):
-    """Keeps what was logged on its own line: names and paths may hold line breaks."""
+    """Says of which domain a line is, and keeps it one: names and paths may hold line breaks."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = clean(record.message)
+        domain = _DOMAIN.get()
+        is_told = not domain or domain in record.message
+        record.message = clean(record.message if is_told else f"{domain}: {record.message}")
         return super().formatMessage(record)
 
 

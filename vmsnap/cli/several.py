@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from vmsnap.cli.log_file import logged_of
 from vmsnap.cli.terminal.answer import Answer, Block, Problem
 from vmsnap.errors import UsageError
 
@@ -84,7 +85,7 @@ def run_on_each(
     lock = threading.Lock()
 
     def one(name: str) -> T:
-        with session.more_ports() as own:
+        with logged_of(name), session.more_ports() as own:
             reporter = NamedReporter(own.reporter, name, lock)
             return work(replace(own, reporter=reporter, is_cancelled=cancellation), name)
 

@@ -120,11 +120,23 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, self._driver_error()) as error:
-            message = f"database '{self.location.shown}' failed: {_reason(error)}"
+            reason, disk_hint = _reason(error), _disk_hint(error)
+            if disk_hint == _DISK_HINTS[sqlite3.SQLITE_IOERR] and self._is_disk_full():
+                # Readers need room too, for the file that SQLite has them share.
+                reason, disk_hint = "its file system is full", _DISK_HINTS[sqlite3.SQLITE_FULL]
+            message = f"database '{self.location.shown}' failed: {reason}"
             hint = (
                 SETTING_HINT if issubclass(failure, DatabaseUnusableError) else "vmsnap db status"
             )
-            raise failure(message, hint=_disk_hint(error) or hint) from error
+            raise failure(message, hint=disk_hint or hint) from error
+
+    def _is_disk_full(self) -> bool:
+        if self.location.path is None:
+            return False
+        try:
+            return os.statvfs(self.location.path).f_bavail == 0
+        except OSError:
+            return False
 
 
 def error_number(error: DBAPIError) -> int | None:

@@ -33,13 +33,13 @@ def test_on_a_terminal_the_moving_line_is_cleared_before_anything_else(terminal,
         report(StderrReporter(Printer(), is_quiet=False, is_verbose=False))
     bar = "[======>             ] 33%, 1 B of 3 B  merging"
     assert bar in screen.shown
-    assert f"\r{' ' * len(bar)}\rwarning: the disk is nearly full" in screen.shown
+    assert f"\r{' ' * len(bar + '^C')}\rwarning: the disk is nearly full" in screen.shown
 
 
 def test_the_moving_line_never_wraps(terminal):
     with terminal("stderr") as screen:
         StderrReporter(Printer(), is_quiet=False, is_verbose=False).step("网" * 100)
-    assert len(screen.shown) == 39
+    assert len(screen.shown) == 38
 
 
 def test_quiet_moves_nothing_on_a_terminal(terminal):

@@ -1,14 +1,11 @@
 """The verb prune: rules typed or from config.toml, what is printed, and the exit statuses."""
 
 import re
-import subprocess
 
 import pytest
-from cli.conftest import DOMAIN_UUID, DOMAIN_XML
+from cli.conftest import DOMAIN_UUID, OTHER
 
 NAME = "vmsnap-test-web"
-OTHER = "vmsnap-test-other"
-OTHER_UUID = "bbbbbbbb-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
@@ -17,20 +14,6 @@ def three(vmsnap, host):
     for name in ("before-upgrade", "tuesday", "wednesday"):
         vmsnap("snapshot", "create", NAME, "--name", name)
     vmsnap("backup", "create", NAME, "--name", "weekly")
-
-
-@pytest.fixture
-def other(host, tmp_path):
-    """A second domain, without a group."""
-    folder = tmp_path / "other"
-    (folder / "swtpm").mkdir(parents=True)
-    for name, format_ in (("vda.qcow2", "qcow2"), ("vdb.raw", "raw")):
-        command = ["qemu-img", "create", "-q", "-f", format_, str(folder / name), "1M"]
-        subprocess.run(command, check=True)
-    (folder / "nvram.fd").write_bytes(b"boot order")
-    xml = DOMAIN_XML.format(uuid=OTHER_UUID, folder=folder)
-    tpm = '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm>'
-    host.add(xml.replace(NAME, OTHER).replace(tpm, ""))
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ _HOST = Column("HOST", "dim")
 _EXPECTED = frozenset({"captured", "absent", "not_created"})
 _HERE = "you are here"
 _PINNED = "pinned"
+_READY = "ready"
 
 
 def group_table(
@@ -57,7 +58,8 @@ def group_table(
     if not views:
         return ()
     lacking = {title for view in views for title in _lacking(view.group)}
-    # A group that lacks a host file cannot be reverted as it is: that column is never left out.
+    # A group that lacks a host file, or that is not ready, is no way back: those columns stay.
+    lacking |= {"STATE" for view in views if view.group.state.value != _READY}
     known = tuple(replace(item, spare=0) if item.title in lacking else item for item in _LIST)
     columns = (*known, _HOST) if this_host else known
     columns = spared_first(columns, "DOMAIN") if of_one else columns
@@ -87,7 +89,7 @@ def _row(view: "GroupView", *, this_host: str | None) -> tuple[str, ...]:
 
 def _state(group: "Group") -> str:
     """Word the state of a group; only one that is ready can be pinned."""
-    is_ready = group.state.value == "ready"
+    is_ready = group.state.value == _READY
     return _PINNED if group.is_pinned and is_ready else group.state.value
 
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _LINE_EVERY_SECONDS = 10.0
 _MOVE_EVERY_SECONDS = 0.1
+_TYPED_COLUMNS = len("^C")
+"""What a terminal shows of Ctrl-C behind the moving line; it must neither wrap it nor stay."""
 
 
 class StderrReporter:
@@ -80,12 +82,13 @@ class StderrReporter:
     def clear(self) -> None:
         """Take the moving line off the terminal."""
         if self._shown:
-            self._printer.say("\r" + " " * self._shown + "\r", end="")
+            blanks = " " * (self._shown + _TYPED_COLUMNS)
+            self._printer.say(f"\r{blanks}\r", end="")
             self._shown = 0
 
     def _show(self, text: str) -> None:
         self.clear()
-        columns = shutil.get_terminal_size().columns - 1
+        columns = shutil.get_terminal_size().columns - 1 - _TYPED_COLUMNS
         shown = clean(text)
         while shown and width(shown) > columns:
             shown = shown[:-1]
