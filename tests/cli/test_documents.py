@@ -9,7 +9,7 @@ from fakes.hypervisor import HOST_ID
 NAME = "vmsnap-test-web"
 UUID = "aaaaaaaa-0000-4000-8000-000000000001"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-ENVELOPE = {"vmsnap", "command", "status", "exit_code", "changed", "data", "errors"}
+ENVELOPE = {"vmsnap", "command", "status", "exit_code", "changed", "data", "errors", "warnings"}
 GROUP = {
     "uuid", "name", "kind", "domain", "domain_uuid", "host_uuid", "created_at", "state",
     "parent_uuid", "is_current", "description", "size_bytes", "disks", "backup",
@@ -62,6 +62,7 @@ def test_every_verb_answers_with_one_envelope(typed, keys, changed, vmsnap, grou
     assert typed.startswith(document["command"])
     assert (document["status"], document["exit_code"]) == ("ok", 0)
     assert (document["changed"], document["errors"]) == (changed, [])
+    assert document["warnings"] == []
     assert keys <= set(document["data"])
     assert run.err == ""
 

@@ -44,6 +44,16 @@ def test_a_hook_that_warns_is_one_warning(vmsnap, host, config, log_file):
     assert "hook: bad\\x1b[31m" in log_file.read_text()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_a_hook_is_warned_of_stands_in_the_document(vmsnap, host, config, when):
+    config("exit 1", when=when)
+    run = vmsnap("--json", "snapshot", "create", WEB)
+    (warning,) = run.document["warnings"]
+    assert run.document["errors"] == []
+    assert warning.startswith(f"snapshot create of domain '{WEB}': hook '")
+    assert run.err == f"warning: {warning}\n"
+
+
 def test_a_hook_is_run_for_its_verbs_and_domains(vmsnap, host, config):
     config("exit 1", when="before", on_failure="stop", operations=["backup create"])
     vmsnap("snapshot", "create", WEB)

@@ -61,7 +61,7 @@ def test_json_is_one_ascii_document(exit_code, status, printer, capsys):
     assert out == (
         f'{{"vmsnap": 1, "command": "group list", "status": "{status}", '
         f'"exit_code": {exit_code}, "changed": null, "data": {{"name": "\\u7f51"}}, '
-        '"errors": [{"code": "code", "message": "\\u7f51 failed", "hint": null}]}\n'
+        '"errors": [{"code": "code", "message": "\\u7f51 failed", "hint": null}], "warnings": []}\n'
     )
     assert err == ""
 

@@ -32,8 +32,8 @@ _WHAT_IT_IS = (
     "for. Every verb that changes something has `--dry-run`, which shows what it would do. Where "
     "something would be lost it asks first; `--yes` answers, and without a terminal it refuses.",
     "With `--json` one document is printed, also after a failure: the keys vmsnap, command, "
-    "status, exit_code, changed, data and errors; each error has a code, a message and a hint. "
-    "Keys are only ever added.",
+    "status, exit_code, changed, data, errors and warnings; each error has a code, a message and a "
+    "hint, each warning is the sentence that stands on stderr too. Keys are only ever added.",
 )
 _FILES = (
     (

@@ -30,6 +30,8 @@ class Printer:
         self.is_quiet = False
         self.is_plugin = False
         """One line on stdout is all that may be said."""
+        self.warnings: list[str] = []
+        """All that was warned of, for the document."""
 
     def answer(self, command: str, answer: Answer) -> int:
         """Print a verb's answer and return the exit status.
@@ -39,7 +41,7 @@ class Printer:
         """
         try:
             if self.is_json and not self.is_plugin:
-                _write(sys.stdout, _envelope(command, answer))
+                _write(sys.stdout, _envelope(command, answer, self.warnings))
             elif not (self.is_quiet and answer.is_news):
                 _print_blocks(answer.blocks)
             if sys.stdout is not None:
@@ -71,6 +73,11 @@ class Printer:
         self.remark("error", problem.message, "1;31")
         if problem.hint is not None and not self.is_quiet:
             self.remark("hint", problem.hint)
+
+    def warning(self, text: str) -> None:
+        """Print `warning: ...` on stderr, and keep it for the document."""
+        self.warnings.append(text)
+        self.remark("warning", text, "1;33")
 
     def remark(self, label: str, text: str, colour: str = "1") -> None:
         """Print one labelled line on stderr; a hint is left as it is, to be copied."""
@@ -142,7 +149,7 @@ def forget_stdout() -> None:
     os.close(nothing)
 
 
-def _envelope(command: str, answer: Answer) -> str:
+def _envelope(command: str, answer: Answer, warnings: Sequence[str]) -> str:
     import json
 
     document = {
@@ -156,6 +163,7 @@ def _envelope(command: str, answer: Answer) -> str:
             {"code": problem.code, "message": problem.message, "hint": problem.hint}
             for problem in answer.errors
         ],
+        "warnings": list(warnings),
     }
     return json.dumps(document) + "\n"
 

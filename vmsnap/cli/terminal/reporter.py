@@ -61,7 +61,7 @@ class StderrReporter:
         """Say something that a person should read although the work goes on."""
         log.warning("%s", text)
         self.clear()
-        self._printer.remark("warning", text, "1;33")
+        self._printer.warning(text)
 
     def progress(self, text: str, done: int, total: int) -> None:
         """Say how far a long step is, in bytes: at once on a terminal, else every 10 s."""
