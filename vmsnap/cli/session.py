@@ -40,6 +40,7 @@ class Session:
         """Global options that were typed, by their key in config.toml."""
         self.config_file: Path | None = None
         self.is_upgrading = False
+        self._tolerates_faults = False
         self._wirings: list[Wiring] = []
         self._log: logging.Handler | None = None
         self._verb = ""
@@ -50,10 +51,25 @@ class Session:
         """The settings of this run. Raises ConfigError if they cannot be used."""
         from vmsnap.config import load_settings
 
-        settings = load_settings(self.command_line, os.environ, self.config_file)
+        settings = load_settings(
+            self.command_line,
+            os.environ,
+            self.config_file,
+            tolerates_faults=self._tolerates_faults,
+        )
         self.printer.is_json = settings.json
         self.printer.is_quiet = settings.quiet
         return settings
+
+    def tolerate_faults(self) -> None:
+        """Only warn of faults in config files that a verb which mends can do without.
+
+        To be called before the settings are used. Raises ConfigError for all other faults.
+        """
+        self._tolerates_faults = True
+        for fault in self.settings.faults:
+            meant = f" ({fault.hint})" if fault.hint is not None else ""
+            self.reporter.warn(f"{fault.message}{meant}; other verbs refuse until it is mended")
 
     @cached_property
     def reporter(self) -> StderrReporter:
@@ -195,7 +211,8 @@ class Session:
 
         run = EndedRun(self._verb, exit_code, datetime.now(UTC))
         collected, failure = None, None
-        if exit_code not in _NOTHING_TO_LOOK_AT:
+        # With faulty settings domains would be judged by other limits.
+        if exit_code not in _NOTHING_TO_LOOK_AT and not self.settings.faults:
             try:
                 collected = metrics.collect_all(self.ports(), self.settings.for_domain)
             except VmsnapError as error:

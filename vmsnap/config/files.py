@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmsnap.config.database_urls import has_password
+from vmsnap.config.faults import Faults, require_sure
 from vmsnap.config.places import is_root
 from vmsnap.errors import AccessError, ConfigError
 
@@ -32,7 +33,10 @@ class LookedAt:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What stands in a config file, all of it checked but the values above all tables."""
+    """What stands in a config file, all of it checked but the values above all tables.
+
+    A part whose fault is tolerated is left out.
+    """
 
     path: Path
     top: "Table"
@@ -40,10 +44,13 @@ class ConfigFile:
     hooks: "tuple[HookSettings, ...]"
 
 
-def read_config_file(path: Path, home: Path, *, is_needed: bool) -> ConfigFile | None:
+def read_config_file(
+    path: Path, home: Path, faults: Faults, *, is_needed: bool
+) -> ConfigFile | None:
     """Read a config file; one that is missing is None unless it is needed.
 
-    Raises ConfigError for one that cannot be read, understood or believed.
+    Raises ConfigError for one that cannot be read, understood or believed; `faults` may tolerate
+    what stands in its tables, and unknown keys.
     """
     try:
         with path.open("rb") as file:
@@ -61,7 +68,13 @@ def read_config_file(path: Path, home: Path, *, is_needed: bool) -> ConfigFile |
     # A file that says nothing may be anybody's: /dev/null is one.
     if data and is_root():
         _require_trusted(path, status)
-    return _contents(path, _parsed(path, data), status, home)
+    values = _parsed(path, data)
+    before = len(faults.found)
+    read = _contents(path, values, home, faults)
+    if len(faults.found) > before:
+        require_sure(path, values)
+    _require_fit(read, status)
+    return read
 
 
 def _parsed(path: Path, data: bytes) -> Mapping[str, object]:
@@ -74,26 +87,30 @@ def _parsed(path: Path, data: bytes) -> Mapping[str, object]:
         raise ConfigError(f"config file '{path}' is not valid TOML: {_place(error)}") from None
 
 
-def _contents(
-    path: Path, values: Mapping[str, object], status: os.stat_result, home: Path
-) -> ConfigFile:
+def _contents(path: Path, values: Mapping[str, object], home: Path, faults: Faults) -> ConfigFile:
     from vmsnap.config.domains import read_sections
     from vmsnap.config.hooks import read_hooks
-    from vmsnap.config.tables import top_table
+    from vmsnap.config.tables import Table, top_table
 
-    read = ConfigFile(
-        path, top_table(path, values), read_sections(path, values, home), read_hooks(path, values)
+    return ConfigFile(
+        path,
+        top=faults.tried(lambda: top_table(path, values), Table(path, "", values)),
+        sections=faults.tried(lambda: read_sections(path, values, home), ()),
+        hooks=faults.tried(lambda: read_hooks(path, values), ()),
     )
+
+
+def _require_fit(read: ConfigFile, status: os.stat_result) -> None:
+    """Refuse a file that is open to more people than what stands in it allows."""
     if read.hooks:
-        _require_trusted(path, status)
-    database = values.get("database")
+        _require_trusted(read.path, status)
+    database = read.top.values.get("database")
     is_open = bool(stat.S_IMODE(status.st_mode) & 0o077)
     if is_open and isinstance(database, str) and has_password(database):
         raise ConfigError(
-            f"config file '{path}' holds a password and can be read by others",
-            hint=f"chmod 600 {shlex.quote(str(path))}",
+            f"config file '{read.path}' holds a password and can be read by others",
+            hint=f"chmod 600 {shlex.quote(str(read.path))}",
         )
-    return read
 
 
 def _require_trusted(path: Path, status: os.stat_result) -> None:

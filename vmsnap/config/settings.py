@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vmsnap.config.connections import SYSTEM_URI, is_system, require_local, require_own_session
 from vmsnap.config.database_urls import database_url, has_password
+from vmsnap.config.faults import NEEDED, Faults
 from vmsnap.config.files import ConfigFile, LookedAt, read_config_file
 from vmsnap.config.places import (
     SYSTEM_CONFIG_FILE,
@@ -66,6 +67,8 @@ class Settings:
     """The tables for domains; those further back win."""
     hooks: "tuple[HookSettings, ...]"
     """In the order in which they run."""
+    faults: tuple[ConfigError, ...]
+    """What is wrong in the files and was tolerated; the default holds in its place."""
     sources: Mapping[str, str]
     """Keys connect, database, json, quiet, verbose, wait, metrics_file; values "command line",
     "environment VMSNAP_...", "file PATH" or "default"."""
@@ -90,6 +93,8 @@ def load_settings(
     command_line: Mapping[str, object],
     environment: Mapping[str, str],
     config_file: Path | None = None,
+    *,
+    tolerates_faults: bool = False,
 ) -> Settings:
     """Find every setting: command line before environment before files before default.
 
@@ -101,7 +106,8 @@ def load_settings(
     command line, UnsupportedError for a libvirt on another host.
     """
     home = own_home(environment)
-    look = _Lookup(command_line, environment)
+    faults = Faults(are_tolerated=tolerates_faults)
+    look = _Lookup(command_line, environment, faults)
     _read_files(look, config_file, home)
     connect_uri = _connect_uri(look)
     require_local(connect_uri)
@@ -127,6 +133,7 @@ def load_settings(
         files=tuple(look.looked_at),
         sections=_sections(look.files),
         hooks=tuple(hook for file in reversed(look.files) for hook in file.hooks),
+        faults=tuple(faults.found),
         sources=look.sources,
     )
 
@@ -137,6 +144,7 @@ class _Lookup:
 
     command_line: Mapping[str, object]
     environment: Mapping[str, str]
+    faults: Faults
     files: list[ConfigFile] = field(default_factory=list)
     looked_at: list[LookedAt] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
@@ -155,13 +163,20 @@ class _Lookup:
         for file in self.files:
             if key in file.top.values:
                 self.sources[key] = file.top.source
-                return file.top.value(key, read)
+                return self._from_file(file, key, read, default)
         self.sources[key] = DEFAULT
         return default
 
+    def _from_file(
+        self, file: ConfigFile, key: str, read: Callable[[object], Value], default: Value
+    ) -> Value:
+        if key in NEEDED:
+            return file.top.value(key, read)
+        return self.faults.tried(lambda: file.top.value(key, read), default)
+
     def read_file(self, path: Path, home: Path, *, is_needed: bool) -> ConfigFile | None:
         """Read a file of lower rank than those before, if it is there."""
-        file = read_config_file(path, home, is_needed=is_needed)
+        file = read_config_file(path, home, self.faults, is_needed=is_needed)
         self.looked_at.append(LookedAt(path, is_there=file is not None))
         if file is not None:
             self.files.append(file)

@@ -14,8 +14,9 @@ _READING = (
     "the own file, and that before the system's. `vmsnap config show` says each value and where it "
     "came from.",
     "The files are written in TOML. An unknown key is an error, and vmsnap says which one was "
-    "meant. Where root runs vmsnap the file must belong to root and nobody else may write to it; "
-    "one that holds a password must have the mode 0600.",
+    "meant; `vmsnap recover` and `vmsnap doctor` only warn of what is wrong, unless it may concern "
+    "connect or database. Where root runs vmsnap the file must belong to root and nobody else may "
+    "write to it; one that holds a password must have the mode 0600.",
 )
 _OF_TABLES = {
     TOP: "They stand at the beginning of the file, before any table.",

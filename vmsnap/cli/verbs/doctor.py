@@ -51,6 +51,7 @@ def doctor(
     and nobody has to wait. Status 0 if there are notes at most, else 3.
     """
     session: Session = context.obj
+    session.tolerate_faults()
     # What only root can open would look damaged to anybody else, whatever the database.
     session.require_access(is_changing=True)
     try:

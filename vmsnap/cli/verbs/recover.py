@@ -39,12 +39,14 @@ def recover(
 ) -> Answer:
     """Finish or undo what was interrupted.
 
-    On every domain of this host, fences included. A second run does nothing.
+    On every domain of this host, fences included. A second run does nothing. A fault in a config
+    file stops it only if libvirt or database could be another for it; else it is warned of.
     """
     from vmsnap.cli.render.change import recovered
     from vmsnap.engine.recover import recover_all
 
     session: Session = context.obj
+    session.tolerate_faults()
     ports = session.ports() if dry_run else session.changing_ports(context)
     results = recover_all(ports, dry_run=dry_run, lift_fences=lift_fences)
     stuck = [result for result in results if result.outcome in _STUCK]
