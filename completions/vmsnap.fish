@@ -105,7 +105,7 @@ complete -c vmsnap -n "__vmsnap_lacks '' --json" -l json -d 'Print one JSON docu
 complete -c vmsnap -n "__vmsnap_lacks '' --quiet -q" -l quiet -s q -d 'Print errors, warnings and what was asked for.'
 complete -c vmsnap -n "__vmsnap_lacks '' --verbose -v" -l verbose -s v -d 'Print every step.'
 complete -c vmsnap -n "__vmsnap_lacks '' --wait" -l wait -x -d 'Wait for a domain that is busy.'
-complete -c vmsnap -n "__vmsnap_lacks '' --metrics-file" -l metrics-file -r -F -d 'Write figures for Prometheus there after each change.'
+complete -c vmsnap -n "__vmsnap_lacks '' --metrics-file" -l metrics-file -r -F -d 'Write figures for Prometheus there after each change; \'none\' writes none.'
 complete -c vmsnap -n "__vmsnap_lacks '' --version" -l version -d 'Print the version and do nothing else.'
 complete -c vmsnap -n "__vmsnap_lacks '' --help -h" -l help -s h -d 'Show the help and do nothing else.'
 complete -c vmsnap -n "__vmsnap_wants 'vm' 0" -a list -d 'List the domains, and whether a snapshot would take them whole.'

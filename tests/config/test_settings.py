@@ -135,6 +135,8 @@ def test_the_file_for_figures_is_typed_or_stands_in_a_variable_or_a_file(write_f
     assert load({}, {}, path).metrics_file == Path(os.environ["HOME"], "x.prom")
     assert load({}, {"VMSNAP_METRICS_FILE": "/y"}, path).metrics_file == Path("/y")
     assert load({"metrics_file": "/z"}, {"VMSNAP_METRICS_FILE": "/y"}).metrics_file == Path("/z")
+    for word in ("none", "/dev/null"):
+        assert load({}, {"VMSNAP_METRICS_FILE": word}, path).metrics_file is None
 
 
 def test_a_wrong_option_is_named_as_it_is_typed():

@@ -106,6 +106,63 @@ def test_a_fifo_in_its_place_does_not_hang(path):
     assert path.read_text() == "[]"
 
 
+# --- with a beginning, by which one's own file is known ----------------------------------------
+
+
+@pytest.mark.parametrize("content", [None, "", "# own\n", "# own, older\n"])
+def test_what_is_missing_empty_or_begins_so_is_replaced(path, content):
+    if content is not None:
+        path.write_text(content)
+    replace_text(path, lambda _old: "# own, new\n", beginning="# own")
+    assert path.read_text() == "# own, new\n"
+
+
+@pytest.mark.parametrize("content", [b"# ow", b"# other\n", b" # own", b"\xff", b"\0" * 100])
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(path, content):
+    path.write_bytes(content)
+    path.chmod(0o640)
+    before = path.stat()
+    with pytest.raises(HostFileError, match="holds something else"):
+        replace_text(path, lambda _old: "new", beginning="# own")
+    assert (path.read_bytes(), path.stat()) == (content, before)
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_a_link_is_refused_with_what_it_leads_to_even_to_ones_own_file(tmp_path, path):
+    own = tmp_path / "own"
+    own.write_text("# own\n")
+    path.symlink_to(own)
+    with pytest.raises(HostFileError, match=f"is a link to '{own}'"):
+        replace_text(path, lambda _old: "new", beginning="# own")
+    assert (path.is_symlink(), own.read_text()) == (True, "# own\n")
+
+
+def test_a_fifo_is_refused_at_once_and_stays(path):
+    os.mkfifo(path)
+    with pytest.raises(HostFileError, match="is a FIFO, not a regular file"):
+        replace_text(path, lambda _old: "new", beginning="# own")
+    assert path.is_fifo()
+
+
+@pytest.mark.parametrize("content", [None, "# own\n"])
+def test_what_takes_the_place_meanwhile_stays(path, content):
+    if content is not None:
+        path.write_text(content)
+
+    def make(_old):
+        path.unlink(missing_ok=True)
+        path.write_text("# own, it seems")
+        return "new"
+
+    with pytest.raises(HostFileError, match="another file was put in the place"):
+        replace_text(path, make, beginning="# own")
+    assert path.read_text() == "# own, it seems"
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+# --- several writers ------------------------------------------------------------------------------
+
+
 def test_writers_wait_for_each_other_and_none_is_lost(path):
     def add():
         for _ in range(20):

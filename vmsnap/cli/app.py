@@ -25,6 +25,8 @@ from vmsnap.cli.verbs import (
     undo,
     vm,
 )
+from vmsnap.config.values import NONE
+from vmsnap.errors import UsageError
 
 app = typer.Typer(
     name="vmsnap",
@@ -66,7 +68,10 @@ def global_options(
     ] = None,
     metrics_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write figures for Prometheus there after each change."),
+        typer.Option(
+            metavar="FILE",
+            help="Write figures for Prometheus there after each change; 'none' writes none.",
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and do nothing else.")
@@ -82,9 +87,21 @@ def global_options(
         "quiet": quiet,
         "verbose": verbose,
         "wait": wait,
-        "metrics_file": str(metrics_file.absolute()) if metrics_file else None,
+        "metrics_file": _metrics_file(metrics_file),
     }
     session.config_file = config
+
+
+def _metrics_file(typed: Path | None) -> str | None:
+    """Return what the setting takes for what was typed; `none` is a word and no file here."""
+    if typed is None:
+        return None
+    if typed == Path(NONE):
+        return NONE
+    if typed == Path():
+        message = "option '--metrics-file' names no file"
+        raise UsageError(message, hint="--metrics-file none writes none")
+    return str(typed.absolute())
 
 
 app.add_typer(vm.app, name="vm")

@@ -64,9 +64,10 @@ KEYS = (
     Key(
         TOP,
         "metrics_file",
-        "absolute path",
+        'absolute path, or "none"',
         "none is written",
-        "The text file for Prometheus that changing verbs write.",
+        "The text file for Prometheus that changing verbs and status write; none but their own is"
+        " replaced.",
         'metrics_file = "/var/lib/prometheus/node-exporter/vmsnap.prom"',
     ),
     Key(

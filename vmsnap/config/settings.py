@@ -16,7 +16,7 @@ from vmsnap.config.places import (
     own_places,
     system_places,
 )
-from vmsnap.config.values import FROM_TEXT, checked, path_from, seconds, text, truth
+from vmsnap.config.values import FROM_TEXT, checked, seconds, text, truth, written_file_from
 from vmsnap.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def load_settings(
         quiet=look.find("quiet", truth, default=False),
         verbose=look.find("verbose", truth, default=False),
         wait_seconds=look.find("wait", seconds, 0.0),
-        metrics_file=look.find("metrics_file", path_from(home), None),
+        metrics_file=look.find("metrics_file", written_file_from(home), None),
         state_folder=places.state_folder,
         log_file=places.log_file,
         home=home,

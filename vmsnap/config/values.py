@@ -1,6 +1,7 @@
 """What a setting's value may be, and what is said of one that it may not be."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -122,6 +123,16 @@ def path_or_none_from(home: Path) -> Callable[[object], Path | None]:
 
     def read(value: object) -> Path | None:
         return None if value == NONE else read_path(value)
+
+    return read
+
+
+def written_file_from(home: Path) -> Callable[[object], Path | None]:
+    """Return what reads the path of a file to write; `none` and /dev/null are None."""
+    read_path = path_or_none_from(home)
+
+    def read(value: object) -> Path | None:
+        return None if value == os.devnull else read_path(value)
 
     return read
 

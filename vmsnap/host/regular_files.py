@@ -45,7 +45,7 @@ def read_regular(folder: int, name: str, *, shown: Path, limit_bytes: int) -> Fi
     finally:
         os.close(descriptor)
     named = status_of(folder, name)
-    is_same = named is not None and _marks(before) == _marks(after) == _marks(named)
+    is_same = named is not None and marks_of(before) == marks_of(after) == marks_of(named)
     if not is_same or len(data) != after.st_size:
         message = f"'{shown}' changed while it was being read"
         raise HostFileChangedError(message)
@@ -95,7 +95,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _marks(status: os.stat_result) -> tuple[int, ...]:
+def marks_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells a file from every other, and from itself once it was changed."""
     return (
         status.st_dev,
         status.st_ino,

@@ -1,6 +1,8 @@
 """The metrics file: what it tells of domains and runs, when it is written, and that it is valid."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -136,10 +138,72 @@ def test_a_file_that_cannot_be_written_is_a_warning_of_a_changing_run(
     assert "the metrics are not written" in log_file.read_text()
 
 
-def test_a_file_that_cannot_be_written_fails_status_whose_work_it_is(vmsnap, host, tmp_path):
+def test_a_file_that_cannot_be_written_fails_status_which_answers_all_the_same(
+    vmsnap, host, tmp_path
+):
     missing = tmp_path / "missing" / "vmsnap.prom"
-    run = vmsnap("--json", "--metrics-file", str(missing), "status", status=10)
-    assert run.code == "config"
+    words = ("--metrics-file", str(missing), "status", "--max-age", "1h")
+    run = vmsnap("--json", *words, status=10)
+    assert [error["code"] for error in run.document["errors"]] == ["no_complete_group", "config"]
+    assert run.data["domains"][0]["level"] == "critical"
+    assert run.err == ""
+    run = vmsnap(*words, status=10)
+    assert f"critical: domain '{WEB}'" in run.out
+    assert re.fullmatch(r"warning: the metrics are not written: [^\n]*\n", run.err)
+    run = vmsnap("-q", *words, status=10)
+    assert [line.split(":")[0] for line in run.err.splitlines()] == ["error", "warning"]
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0...", b"precious\n", b"vmsnap_groups 3\n"])
+def test_a_file_of_something_else_is_neither_replaced_nor_changed(vmsnap, host, metrics, content):
+    metrics.write_bytes(content)
+    metrics.chmod(0o600)
+    run = vmsnap("status", status=10)
+    assert "holds something else" in run.err
+    run = vmsnap("snapshot", "create", WEB)
+    assert re.search(r"^warning: the metrics are not written: .* holds something else", run.err)
+    assert (metrics.read_bytes(), metrics.stat().st_mode & 0o777) == (content, 0o600)
+
+
+def test_the_database_is_never_taken_for_one(vmsnap, host, tmp_path, monkeypatch):
+    monkeypatch.setenv("VMSNAP_DATABASE", f"sqlite:///{tmp_path}/kept.db")
+    vmsnap("snapshot", "create", WEB, "--metrics-file", str(tmp_path / "kept.db"))
+    assert len(vmsnap("group", "list", "--json").data["groups"]) == 1
+
+
+def test_a_link_is_refused_and_its_target_named(vmsnap, host, metrics, tmp_path):
+    metrics.symlink_to(tmp_path / "elsewhere.prom")
+    run = vmsnap("status", status=10)
+    assert f"is a link to '{tmp_path}/elsewhere.prom'" in run.err
+    assert metrics.is_symlink()
+    assert not (tmp_path / "elsewhere.prom").exists()
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/dev/stdout"])
+def test_a_device_is_refused_and_stays(vmsnap, host, path):
+    before = os.lstat(path)
+    run = vmsnap("status", "--metrics-file", path, status=10)
+    assert "the metrics are not written" in run.err
+    assert os.lstat(path).st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("word", ["none", "/dev/null"])
+def test_none_and_dev_null_switch_off_what_the_settings_name(vmsnap, host, metrics, word):
+    vmsnap("snapshot", "create", WEB, "--metrics-file", word)
+    vmsnap("status", "--metrics-file", word)
+    assert not metrics.exists()
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("path", ["", "."])
+def test_a_path_of_no_file_is_a_wrong_usage(vmsnap, host, path):
+    run = vmsnap("status", "--metrics-file", path, status=2)
+    assert run.err.endswith("hint: --metrics-file none writes none\n")
+
+
+def test_a_plugin_that_is_told_to_write_it_is_unknown(vmsnap, host, tmp_path):
+    words = ("--nagios", "--max-age", "1h", "--metrics-file", str(tmp_path / "x.prom"))
+    assert vmsnap("status", *words, status=3).out == "UNKNOWN - --nagios writes no metrics file\n"
 
 
 def test_reading_verbs_dry_runs_and_plugins_leave_it_alone(vmsnap, host, metrics):

@@ -27,6 +27,11 @@ class Family:
         """Return the family with one sample more, or another value of that one."""
         return replace(self, samples={**self.samples, _labels(labels): _number(value)})
 
+    @property
+    def beginning(self) -> str:
+        """How a file begins of which this is the first family."""
+        return f"# HELP {self.name} "
+
     def value(self, labels: Mapping[str, str]) -> float:
         """Return the value of one sample; 0 without it."""
         return float(self.samples.get(_labels(labels), 0))
@@ -51,7 +56,7 @@ def samples_of(text: str) -> dict[str, dict[str, str]]:
 def _lines(family: Family) -> Iterator[str]:
     if not family.samples:
         return
-    yield f"# HELP {family.name} {family.help}."
+    yield f"{family.beginning}{family.help}."
     yield f"# TYPE {family.name} {family.type}"
     for labels, value in family.samples.items():
         yield f"{family.name}{labels} {value}"

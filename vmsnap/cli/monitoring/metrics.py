@@ -57,7 +57,7 @@ def write(
     """Replace the metrics file; what is not known now stays as it stands there.
 
     `has_failed` says that there was an attempt to collect the figures of domains. Raises
-    ConfigError if the file cannot be written.
+    ConfigError if the file cannot be written, or what is there is no metrics file of vmsnap's.
     """
     from vmsnap.host.text_files import replace_text
 
@@ -68,7 +68,7 @@ def write(
         return text_of((build, *domains, *_runs(present, run)))
 
     try:
-        replace_text(path, text)
+        replace_text(path, text, beginning=BUILD.beginning)
     except VmsnapError as error:
         message = f"the metrics are not written: {error.message}"
         raise ConfigError(message, hint=error.hint) from error

@@ -104,16 +104,21 @@ Block: TypeAlias = Table | Line | Branch | Graph
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An entry of `errors` in JSON, and an `error:` and a `hint:` line for people."""
+    """An entry of `errors` in JSON, and an `error:` and a `hint:` line for people.
+
+    One that is `aside` has nothing to do with what was asked, which is answered as a whole: people
+    read it as a `warning:`, whatever the answer's blocks tell.
+    """
 
     code: str
     message: str
     hint: str | None = None
+    is_aside: bool = False
 
     @classmethod
-    def of(cls, error: "VmsnapError") -> "Problem":
+    def of(cls, error: "VmsnapError", *, is_aside: bool = False) -> "Problem":
         """Take code, sentence and hint from an expected failure."""
-        return cls(error.code, error.message, error.hint)
+        return cls(error.code, error.message, error.hint, is_aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from vmsnap.cli.terminal.layout import GAP
 from vmsnap.cli.terminal.text import clean, width
 from vmsnap.errors import OutputError
 
+_RED = "1;31"
+_YELLOW = "1;33"
+
 
 def prepare_streams() -> None:
     """Let every text be printed under every locale: what it cannot encode is escaped."""
@@ -59,8 +62,9 @@ class Printer:
 
     def _say_the_rest(self, answer: Answer) -> None:
         is_shown = not (self.is_quiet and answer.is_news)
-        for problem in () if answer.is_told and is_shown else answer.errors:
-            self.problem(problem)
+        for problem in answer.errors:
+            if problem.is_aside or not (answer.is_told and is_shown):
+                self.problem(problem)
         if self.is_quiet:
             return
         if answer.note is not None:
@@ -70,14 +74,17 @@ class Printer:
 
     def problem(self, problem: Problem) -> None:
         """Print `error: ...` and, unless it is to be quiet, `hint: ...` on stderr."""
-        self.remark("error", problem.message, "1;31")
+        if problem.is_aside:
+            self.remark("warning", problem.message, _YELLOW)
+        else:
+            self.remark("error", problem.message, _RED)
         if problem.hint is not None and not self.is_quiet:
             self.remark("hint", problem.hint)
 
     def warning(self, text: str) -> None:
         """Print `warning: ...` on stderr, and keep it for the document."""
         self.warnings.append(text)
-        self.remark("warning", text, "1;33")
+        self.remark("warning", text, _YELLOW)
 
     def remark(self, label: str, text: str, colour: str = "1") -> None:
         """Print one labelled line on stderr; a hint is left as it is, to be copied."""

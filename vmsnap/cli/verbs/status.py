@@ -1,5 +1,6 @@
 """The verb status."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,12 +10,14 @@ from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import duration
 from vmsnap.cli.session import Session
 from vmsnap.cli.terminal.answer import Answer, Problem
-from vmsnap.errors import UsageError
+from vmsnap.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from vmsnap.engine.status import DomainStatus
+    from vmsnap.ports import Ports
 
 EPILOG = epilog(
     "vmsnap status",
@@ -58,11 +61,11 @@ def status(
     disks, NVRAM and TPM state that the domain has now, and its files are what they were. What
     config.toml leaves out (exclude, without) is not missed; safety groups do not count. A domain
     without a limit of age is listed and not judged. Nothing is changed and nobody has to wait.
-    Status 0 if all is fine, else 3. Without domains the metrics file is written, where one is
-    wanted.
+    Status 0 if all is fine, else 3. Without domains and --nagios the metrics file is written, where
+    one is wanted; status 10 if it cannot be, whatever stands in the answer.
     """
-    from vmsnap.cli.monitoring import metrics
     from vmsnap.cli.monitoring import nagios as plugin
+    from vmsnap.config import COMMAND_LINE
     from vmsnap.engine.status import domain_statuses
 
     session: Session = context.obj
@@ -70,15 +73,32 @@ def status(
     if limits[0] is not None and limits[1] is not None and limits[1] > limits[0]:
         raise UsageError("--warn-age is more than --max-age: it would never warn")
     settings = session.settings
+    if nagios and settings.metrics_file and settings.sources["metrics_file"] == COMMAND_LINE:
+        raise UsageError("--nagios writes no metrics file", hint="leave --metrics-file out")
     ports = session.ports()
     found = domain_statuses(
         ports, domains or (), lambda name: expectation(settings.for_domain(name), limits)
     )
     if nagios:
         return plugin.answer(found)
-    if settings.metrics_file is not None and not domains:
-        metrics.write(settings.metrics_file, metrics.collect(ports, found))
-    return _answer(found)
+    answer = _answer(found)
+    if settings.metrics_file is None or domains:
+        return answer
+    return _written(answer, settings.metrics_file, ports, found)
+
+
+def _written(
+    answer: Answer, path: "Path", ports: "Ports", found: "Sequence[DomainStatus]"
+) -> Answer:
+    """Write the metrics file; where that fails, the answer says so and stays whole."""
+    from vmsnap.cli.monitoring import metrics
+
+    try:
+        metrics.write(path, metrics.collect(ports, found))
+    except ConfigError as error:
+        problem = Problem.of(error, is_aside=True)
+        return replace(answer, exit_code=error.exit_code, errors=(*answer.errors, problem))
+    return answer
 
 
 def _answer(found: "Sequence[DomainStatus]") -> Answer:
