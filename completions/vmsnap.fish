@@ -262,7 +262,7 @@ complete -c vmsnap -n "__vmsnap_wants 'db' 0" -a backup -d 'Copy the database to
 complete -c vmsnap -n "__vmsnap_wants 'db' 0" -a rebuild -d 'Bring groups back from beside their images.'
 complete -c vmsnap -n "__vmsnap_lacks 'db upgrade' --dry-run" -l dry-run -d 'Show what would be done; change nothing.'
 complete -c vmsnap -n "__vmsnap_wants 'db backup' 0" -F
-complete -c vmsnap -n "__vmsnap_lacks 'db backup' --force" -l force -d 'Replace FILE if it exists.'
+complete -c vmsnap -n "__vmsnap_lacks 'db backup' --force" -l force -d 'Replace FILE if it is an SQLite database or empty.'
 complete -c vmsnap -n "__vmsnap_wants 'db rebuild' 0+" -a '(__vmsnap_names domain)'
 complete -c vmsnap -n "__vmsnap_lacks 'db rebuild'" -l folder -x -a '(__fish_complete_directories)' -d 'Search this folder too; can be repeated.'
 complete -c vmsnap -n "__vmsnap_lacks 'db rebuild' --yes -y" -l yes -s y -d 'Answer all questions with yes.'

@@ -1,5 +1,6 @@
 """A copy of the database is one state of it, in a file that works as a database itself."""
 
+import os
 import random
 import sqlite3
 import threading
@@ -9,6 +10,7 @@ import pytest
 
 from vmsnap.errors import ConfigError, DatabaseUnusableError
 from vmsnap.model import CatalogChange
+from vmsnap.store import copying
 from vmsnap.store.copying import copy_database
 from vmsnap.store.opening import open_catalog
 
@@ -61,13 +63,58 @@ def test_a_copy_holds_what_the_database_holds(catalog_url, filled, tmp_path):
 
 def test_an_existing_file_is_replaced_only_if_that_is_asked_for(catalog_url, filled, tmp_path):
     target = tmp_path / "copy.db"
-    target.write_text("the work of years")
+    with closing(sqlite3.connect(target)) as connection:
+        connection.execute("CREATE TABLE work_of_years (day)")
+    before = target.read_bytes()
     with pytest.raises(ConfigError, match="exists already"):
         copy_database(catalog_url, target, may_replace=False)
-    assert target.read_text() == "the work of years"
+    assert target.read_bytes() == before
     copy_database(catalog_url, target, may_replace=True)
     with closing(sqlite3.connect(target)) as connection:
         assert connection.execute("SELECT count(*) FROM snapshot_group").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"QFI\xfb\0\0\0\3" * 100, "a qcow2 image"),
+        (b"\0" * 4096, "a file of something else"),
+        (b"SQLite format", "a file of something else"),
+    ],
+)
+def test_a_copy_never_takes_the_place_of_what_is_no_database(
+    catalog_url, filled, tmp_path, content, kind
+):
+    target = tmp_path / "copy.db"
+    target.write_bytes(content)
+    before = target.stat()
+    with pytest.raises(ConfigError, match=f"is {kind}, not a database"):
+        copy_database(catalog_url, target, may_replace=True)
+    assert (target.read_bytes(), target.stat().st_ino) == (content, before.st_ino)
+    assert list(tmp_path.glob(".copy.db*")) == []
+
+
+def test_what_takes_the_name_while_the_copy_is_made_stays(
+    catalog_url, filled, tmp_path, monkeypatch
+):
+    target = tmp_path / "copy.db"
+    is_sound = copying._require_sound
+
+    def slow(*arguments):
+        is_sound(*arguments)
+        target.write_text("the work of years")
+
+    monkeypatch.setattr(copying, "_require_sound", slow)
+    with pytest.raises(ConfigError, match="not a database"):
+        copy_database(catalog_url, target, may_replace=True)
+    assert target.read_text() == "the work of years"
+    assert list(tmp_path.glob(".copy.db*")) == []
+
+
+def test_a_copy_takes_the_place_of_an_empty_file(catalog_url, filled, tmp_path):
+    target = tmp_path / "copy.db"
+    target.touch()
+    assert copy_database(catalog_url, target, may_replace=True) == target.stat().st_size > 0
 
 
 def test_a_copy_never_takes_the_place_of_a_link_or_a_folder(catalog_url, filled, tmp_path):
@@ -115,5 +162,7 @@ def test_a_database_that_is_not_there_is_not_copied(tmp_path):
 def test_a_database_is_not_copied_onto_itself(tmp_path):
     url = f"sqlite:///{tmp_path / 'vmsnap.db'}"
     open_catalog(url, create=True).close()
-    with pytest.raises(ConfigError, match="the database itself"):
-        copy_database(url, tmp_path / "vmsnap.db", may_replace=True)
+    os.link(tmp_path / "vmsnap.db", tmp_path / "other.db")
+    for name in ("vmsnap.db", "other.db"):
+        with pytest.raises(ConfigError, match="the database itself"):
+            copy_database(url, tmp_path / name, may_replace=True)

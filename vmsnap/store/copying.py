@@ -20,6 +20,8 @@ from vmsnap.store.schema import content_chunk, metadata
 
 _ROWS = 200
 """How many rows are read at once; of contents, which are up to 1 MiB each, one."""
+_BEGINNING = b"SQLite format 3\0"
+_QCOW2_BEGINNING = b"QFI\xfb"
 
 
 def copy_database(url: str, target: Path, *, may_replace: bool) -> int:
@@ -27,8 +29,8 @@ def copy_database(url: str, target: Path, *, may_replace: bool) -> int:
 
     Readable by its owner alone; it appears whole and checked, or not at all, and works as a
     database itself. Raises ConfigError if `target` cannot be made, or exists and may not be
-    replaced, DatabaseUnusableError and SchemaError for the database, DatabaseError if the copy is
-    not sound.
+    replaced: nothing may but an SQLite file or an empty one. DatabaseUnusableError and SchemaError
+    for the database, DatabaseError if the copy is not sound.
     """
     location = locate(url)
     target = target.absolute()
@@ -41,6 +43,8 @@ def copy_database(url: str, target: Path, *, may_replace: bool) -> int:
         else:
             _copy_rows(location, made)
         _require_sound(made, location)
+        # Much may have happened while a large database was copied.
+        _require_free(location, target, may_replace=may_replace)
         sqlite_files.settle(made, target, may_replace=may_replace)
     finally:
         for name in (made.name, f"{made.name}-wal", f"{made.name}-shm"):
@@ -77,12 +81,28 @@ def _require_free(location: Location, target: Path, *, may_replace: bool) -> Non
         raise ConfigError(f"'{target}' is not a regular file", hint=f"ls -ld {shown}")
     if location.path is not None and target.samefile(location.path):
         raise ConfigError(f"'{target}' is the database itself")
+    _require_database(target)
     if not may_replace:
         raise ConfigError(f"'{target}' exists already", hint="--force replaces it")
     if target.with_name(f"{target.name}-wal").exists():
         # It belongs to the file that would go, and SQLite could take it for the new one's.
         message = f"'{target}' is a database that is in use"
         raise ConfigError(message, hint="choose another name")
+
+
+def _require_database(target: Path) -> None:
+    """Raise ConfigError unless a file is an SQLite database or empty: a disk image, say, is not."""
+    try:
+        with target.open("rb") as file:
+            beginning = file.read(len(_BEGINNING))
+    except OSError as error:
+        raise ConfigError(f"'{target}' cannot be read: {error.strerror}") from error
+    if beginning in {b"", _BEGINNING}:
+        return
+    is_image = beginning.startswith(_QCOW2_BEGINNING)
+    kind = "a qcow2 image" if is_image else "a file of something else"
+    message = f"'{target}' is {kind}, not a database: it is not replaced"
+    raise ConfigError(message, hint="choose another name")
 
 
 def _copy_file(location: Location, made: Path) -> None:

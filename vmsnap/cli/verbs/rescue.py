@@ -37,7 +37,9 @@ _INCOMPLETE = 3
 Target = Annotated[
     Path, typer.Argument(metavar="FILE", help="The file to make, with host files and definitions.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace FILE if it is an SQLite database or empty.")
+]
 SomeDomains = Annotated[
     list[str] | None,
     typer.Argument(metavar="[DOMAIN]...", help="Names or UUIDs of domains; all without any."),
