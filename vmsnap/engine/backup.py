@@ -14,6 +14,7 @@ from vmsnap.engine.find import (
 from vmsnap.engine.groups import BackupPlan, draft_backup, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
+from vmsnap.engine.lost_overlays import warn_of_lost
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.requests import CreateRequest
 from vmsnap.engine.results import BackupResult, BackupView, VerifyResult
@@ -57,9 +58,12 @@ def create_backup(ports: Ports, domain: str, request: CreateRequest) -> BackupRe
     verb = "backup create"
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
-        plan = _plan(ports, preview_operation(ports, domain_id, verb), request)
+        operation = preview_operation(ports, domain_id, verb)
+        warn_of_lost(ports, domain_id)
+        plan = _plan(ports, operation, request)
         return _created(plan, None)
     with changing(ports, domain_id, verb, subject=request.name or "") as operation:
+        warn_of_lost(ports, domain_id)
         return _create(ports, operation, request)
 
 

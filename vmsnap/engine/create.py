@@ -21,6 +21,7 @@ from vmsnap.engine.groups import GroupPlan, draft_group, taken_names
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Run, Step, execute
 from vmsnap.engine.listing import group_views, view_of_new
+from vmsnap.engine.lost_overlays import warn_of_lost
 from vmsnap.engine.names import check_name, generated_name
 from vmsnap.engine.overlay_folder import require_overlay_folder
 from vmsnap.engine.paths import is_same
@@ -94,8 +95,10 @@ def create_group(ports: Ports, domain: str, request: CreateRequest) -> CreateRes
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
+        warn_of_lost(ports, domain_id)
         return _result(_plan(ports, operation.host_id, domain_id, request), None)
     with changing(ports, domain_id, VERB, subject=request.name or "") as operation:
+        warn_of_lost(ports, domain_id)
         return _create(ports, operation, request)
 
 

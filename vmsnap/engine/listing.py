@@ -1,17 +1,12 @@
 """The reading verbs on groups and snapshots: list, show, tree."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vmsnap.engine.find import find_domains_of_all_hosts, find_known_domain, pick_group
-from vmsnap.engine.overlay_names import is_overlay_name
-from vmsnap.engine.paths import real
 from vmsnap.engine.results import GONE, GroupList, GroupTree, GroupView, SnapshotDisk, TreeNode
-from vmsnap.errors import VmsnapError
 from vmsnap.model import (
     CatalogChange,
-    Definition,
     DomainId,
     DomainRecord,
     DomainSummary,
@@ -24,39 +19,11 @@ from vmsnap.model import (
 )
 from vmsnap.ports import Ports
 
-log = logging.getLogger(__name__)
-
 
 def list_groups(ports: Ports, domain: str | None, *, all_hosts: bool = False) -> GroupList:
     """List the groups of one domain or of all, in every state, oldest first."""
     groups = _groups(ports, domain, all_hosts=all_hosts)
     return GroupList(group_views(ports, _whole(groups)))
-
-
-def lost_overlays(ports: Ports, domain: str | None = None) -> tuple[str, ...]:
-    """Name the domains with a disk on an overlay of vmsnap's that no layer is recorded for.
-
-    Of all, or of one that a listing showed no group of. What cannot be read counts as none.
-    """
-    try:
-        host_id = ports.hypervisor.host_id()
-        only = find_known_domain(ports, domain, host_id)[0] if domain is not None else None
-        return tuple(
-            definition.name
-            for definition in ports.hypervisor.definitions()
-            if only in {None, definition.id} and _stands_on_lost(ports, host_id, definition)
-        )
-    except VmsnapError as error:
-        log.info("%s", error.message)
-        return ()
-
-
-def _stands_on_lost(ports: Ports, host_id: HostId, definition: Definition) -> bool:
-    paths = {real(disk.path) for disk in definition.disks if disk.path is not None}
-    ours = {path for path in paths if is_overlay_name(path.name)}
-    if not ours:
-        return False
-    return not ours <= {real(row.path) for row in ports.catalog.layers(host_id, definition.id)}
 
 
 def list_snapshots(ports: Ports, domain: str | None, *, all_hosts: bool = False) -> GroupList:

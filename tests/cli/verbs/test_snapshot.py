@@ -113,3 +113,17 @@ def test_a_single_domain_answers_as_it_always_did(vmsnap, host):
     data = vmsnap("snapshot", "create", NAME, "--name", "monday", "--json").data
     assert (data["domain"], data["name"], data["groups"][0]["name"]) == (NAME, "monday", "monday")
     assert data["groups"][0]["instant"]["proof"] == "offline"
+
+
+def test_a_create_after_the_database_was_lost_warns_even_if_it_is_to_be_quiet(
+    vmsnap, host, tmp_path
+):
+    vmsnap("snapshot", "create", NAME, "--name", "monday")
+    (database,) = tmp_path.rglob("vmsnap.db")
+    database.unlink()
+    run = vmsnap("-q", "snapshot", "create", NAME, "--dry-run")
+    assert run.err.startswith(f"warning: domain '{NAME}' stands on overlays that vmsnap made")
+    run = vmsnap("-q", "--json", "snapshot", "create", NAME, "--name", "tuesday")
+    (warning,) = run.document["warnings"]
+    assert f"'vmsnap db rebuild {NAME}'" in warning
+    assert vmsnap("-q", "snapshot", "create", NAME).err == ""

@@ -30,7 +30,7 @@ app = typer.Typer(
 
 def _nothing(ports: "Ports", domain: str | None) -> tuple[str, str]:
     """Say that there are no groups, and what to do next: another thing if they were lost."""
-    from vmsnap.engine.listing import lost_overlays
+    from vmsnap.engine.lost_overlays import lost_overlays
 
     lost = lost_overlays(ports, domain)
     if not lost:
