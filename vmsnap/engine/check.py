@@ -148,9 +148,16 @@ def chain_problems(
             message = f"disk {found.target}: layer '{found.path}' is missing"
             yield Reason("layer_missing", DAMAGE, message)
         elif found.facts is not None and facts != found.facts:
-            message = f"disk {found.target}: layer '{found.path}' was changed after it was frozen"
-            yield Reason("layer_changed", DAMAGE, message)
+            yield Reason("layer_changed", DAMAGE, changed_words(found))
         found = layers.get(found.parent_id) if found.parent_id else None
+
+
+def changed_words(layer: Layer) -> str:
+    """Say that the file of a frozen layer is not what was frozen."""
+    what = "was changed after it was frozen"
+    if layer.facts is not None and layer.facts.is_damaged:
+        what = "holds what was written to a layer after it was frozen"
+    return f"disk {layer.target}: layer '{layer.path}' {what}"
 
 
 def _disk_changes(

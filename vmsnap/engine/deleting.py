@@ -137,7 +137,8 @@ def deletion_result(plan: Deletion, facts: JsonObject | None) -> DeleteResult:
             f"disk {target}: layer '{item.layer.path}' stays: {item.reason}"
             for target, item in plan.kept
             if facts is None or not item.waits
-        ),
+        )
+        + _taken_in(plan, facts or {}),
     )
 
 
@@ -188,10 +189,10 @@ def _merge_step(target: str, merge: Merge) -> MergeLayers:
         layer_path=merge.layer.path,
         victim=victim.path if victim is not None and victim.is_disposable else None,
         stands_on=merge.stands_on,
-        intact=tuple(
+        changed=tuple(
             node.id
-            for node in (merge.layer, merge.child)
-            if node is not None and not node.is_changed
+            for node in (merge.layer, merge.child, *merge.grandchildren)
+            if node is not None and node.is_changed
         ),
     )
 
@@ -204,6 +205,22 @@ def _merge_result(group: Group, target: str, facts: JsonObject | None) -> MergeR
         code, message = fact
         return MergeResult(group.name, target, merged=False, code=str(code), message=str(message))
     return MergeResult(group.name, target, merged=True)
+
+
+def _taken_in(plan: Deletion, facts: JsonObject) -> tuple[str, ...]:
+    """Say of each layer that was merged although somebody had written to it what that means."""
+    changed = dict.fromkeys(
+        (target, node.path)
+        for target, merge in plan.merges
+        for node in (merge.layer, merge.child)
+        if node is not None and node.is_changed and merge.child is not None
+    )
+    return tuple(
+        f"disk {target}: what was written to '{path}' after it was frozen is merged too; what"
+        " groups read of it stays damaged"
+        for target, path in changed
+        if f"unmerged:{target}" not in facts
+    )
 
 
 def _words(target: str, merge: Merge) -> str:

@@ -38,7 +38,8 @@ def read_tree(
         info = _info(ports, layer)
         parent = layers.get(layer.parent_id) if layer.parent_id else None
         _require_recorded_parent(layer, parent, info)
-        is_changed = layer.facts is not None and ports.images.facts(layer.path) != layer.facts
+        facts = layer.facts
+        is_changed = facts is not None and not facts.is_untouched(ports.images.facts(layer.path))
         node = _node(layer, info, named, is_in_use=is_same(layer.path, in_use))
         nodes.append(
             replace(

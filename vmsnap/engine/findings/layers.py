@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vmsnap.engine.assess import verdict_by_definition
+from vmsnap.engine.check import changed_words
 from vmsnap.engine.disks import deep_from
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Mend, Severity
 from vmsnap.engine.findings.scene import Scene, disk_layers
@@ -127,9 +128,8 @@ def find_changed_layers(scene: Scene) -> Iterator[Finding]:
             continue
         facts = scene.ports.images.facts(layer.path)
         if facts is not None and facts != layer.facts:
-            message = f"disk {layer.target}: layer '{layer.path}' was changed after it was frozen"
             command = delete_command(scene, layer) or check_command(scene)
-            yield scene.find(LAYER_CHANGED, layer.path, message, command)
+            yield scene.find(LAYER_CHANGED, layer.path, changed_words(layer), command)
 
 
 def find_other_chains(scene: Scene) -> Iterator[Finding]:

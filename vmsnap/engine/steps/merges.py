@@ -46,8 +46,9 @@ class MergeLayers:
     domain's definition and the catalog say decides what is still to be done, so that a repeated run
     neither commits an old child over newer data nor forgets one. `stands_on` (path, format) is what
     the child stands on after a pull. `victim` is the file that goes, None if vmsnap did not make
-    it. `intact` are those of the two layers that were as recorded when this was planned: what
-    differs later was written by a merge that did not end.
+    it. `changed` are those of the two layers, and of what stands on the child, that somebody had
+    written to before this was planned: no file that they get into is ever recorded as whole. What
+    else differs later was written by a merge that did not end.
 
     `is_live` says that this was planned for a running machine: QEMU commits what it has open, with
     `bandwidth` in bytes per second (0: no limit). If it is off by now, qemu-img does the same.
@@ -62,7 +63,7 @@ class MergeLayers:
     layer_path: Path
     victim: Path | None
     stands_on: tuple[Path, str] | None
-    intact: tuple[LayerId, ...] = ()
+    changed: tuple[LayerId, ...] = ()
     is_live: bool = False
     bandwidth: int = 0
 
@@ -155,16 +156,32 @@ class MergeLayers:
 
     def _refreeze(self, run: Run) -> None:
         """Record files anew that this wrote to before it failed: other groups read the same."""
-        images = run.ports.images
-        changed = tuple(
-            replace(layer, facts=facts)
-            for layer in _layers(run).values()
-            if layer.id in self.intact
-            and layer.facts is not None
-            and (facts := images.facts(layer.path)) is not None
-            and facts != layer.facts
+        layers = _layers(run)
+        merged = [layers[key] for key in (self.layer_id, self.child_id) if key in layers]
+        is_damaged = any(map(self._is_damaged, merged))
+        written = tuple(
+            self._refrozen(run, layer, is_damaged=is_damaged)
+            for layer in merged
+            if layer.id not in self.changed and _is_written(run, layer)
         )
-        run.ports.catalog.apply(CatalogChange(layers=changed))
+        run.ports.catalog.apply(CatalogChange(layers=written))
+
+    def _is_damaged(self, layer: Layer) -> bool:
+        is_known = layer.facts is not None and layer.facts.is_damaged
+        return is_known or layer.id in self.changed
+
+    def _refrozen(self, run: Run, layer: Layer, *, is_damaged: bool = False) -> Layer:
+        """Record a frozen layer's file anew after vmsnap itself wrote to it.
+
+        What was damaged stays so. Of one that somebody wrote to, the old size and time stay too:
+        they say that its file is kept.
+        """
+        if layer.is_active:
+            return replace(layer, facts=None)
+        found = layer.facts if layer.id in self.changed else run.ports.images.facts(layer.path)
+        if found is not None and (is_damaged or self._is_damaged(layer)):
+            found = found.as_damaged()
+        return replace(layer, facts=found)
 
     def _has_moved(self, run: Run) -> bool:
         """Tell whether something stands on the merged layer already, so that rows must follow."""
@@ -224,19 +241,15 @@ class MergeLayers:
     def _record_commit(
         self, run: Run, layer: Layer, child: Layer, layers: dict[LayerId, Layer]
     ) -> None:
-        images = run.ports.images
-        merged = replace(
-            layer,
-            is_active=child.is_active,
-            facts=None if child.is_active else images.facts(layer.path),
-        )
-        changed = [merged]
+        is_damaged = self._is_damaged(layer) or self._is_damaged(child)
+        merged = replace(layer, is_active=child.is_active)
+        changed = [self._refrozen(run, merged, is_damaged=is_damaged)]
         for grandchild in layers.values():
             if grandchild.parent_id == child.id:
                 # QEMU has changed the header of the one that it has open.
                 if _stands_on(run, grandchild, layer.path) is not True:
-                    images.set_backing(grandchild.path, layer.path, layer.format)
-                changed.append(_refrozen(run, replace(grandchild, parent_id=layer.id)))
+                    run.ports.images.set_backing(grandchild.path, layer.path, layer.format)
+                changed.append(self._refrozen(run, replace(grandchild, parent_id=layer.id)))
         run.ports.catalog.apply(
             CatalogChange(
                 layers=tuple(changed),
@@ -260,7 +273,8 @@ class MergeLayers:
                 progress=telling(run, self.target, layer.path, child.path),
             )
             run.facts[self._moved] = True
-            changed = (_refrozen(run, replace(child, parent_id=layer.parent_id)),)
+            child = replace(child, parent_id=layer.parent_id)
+            changed = (self._refrozen(run, child, is_damaged=self._is_damaged(layer)),)
         run.facts[self._moved] = True
         run.ports.catalog.apply(CatalogChange(layers=changed, removed_layers=(layer.id,)))
 
@@ -279,9 +293,10 @@ def _fenced(run: Run) -> Domain:
     return look(run)
 
 
-def _refrozen(run: Run, layer: Layer) -> Layer:
-    """Record a frozen layer's file anew after vmsnap itself changed its header."""
-    return replace(layer, facts=None if layer.is_active else run.ports.images.facts(layer.path))
+def _is_written(run: Run, layer: Layer) -> bool:
+    """Tell whether a frozen layer's file is there, and was written to since it was recorded."""
+    found = run.ports.images.facts(layer.path)
+    return found is not None and layer.facts is not None and not layer.facts.is_untouched(found)
 
 
 def _stands_on(run: Run, layer: Layer, backing: Path) -> bool | None:
