@@ -81,10 +81,10 @@ class SchemaError(ConfigError):
 
 
 class OutputError(ConfigError):
-    """The result cannot be written to stdout, for instance to a full disk.
+    """The result cannot be written to stdout, for instance to a full disk; nothing was changed.
 
-    What a changing verb did before stays done, as its log file says. A verb that failed itself
-    keeps its own status.
+    What a changing verb did before stays done: such a run ends with 3, as one that is incomplete.
+    A verb that failed itself keeps its own status.
     """
 
     code = "output"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -248,6 +249,53 @@ def test_a_full_disk_under_stdout_is_said_and_is_no_bug(words, process):
         done = process(*words, stdout=full)
     assert done.returncode == 10
     assert done.stderr == b"error: the result cannot be written: No space left on device\n"
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Make the disk under stdout full, for the length of a `with` block."""
+
+    @contextmanager
+    def make():
+        with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", full)
+            yield
+
+    return make
+
+
+def groups(vmsnap):
+    return [group["name"] for group in vmsnap("group", "list", "--json").data["groups"]]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_what_was_changed_ends_with_3_where_the_result_cannot_be_written(
+    words, vmsnap, host, full_disk
+):
+    """A script that takes 10 for 'nothing was changed' would do it once more."""
+    for verb, left in ((("snapshot", "create"), ["x"]), (("group", "delete"), [])):
+        with full_disk():
+            options = ("--name", "x") if left else ("x", "--yes")
+            run = vmsnap(*words, *verb, "vmsnap-test-web", *options, status=3)
+        assert run.err.splitlines()[-1] == (
+            "error: the result cannot be written: No space left on device;"
+            " the operation itself is done"
+        )
+        assert groups(vmsnap) == left
+
+
+def test_what_changed_nothing_ends_with_10_where_the_result_cannot_be_written(
+    vmsnap, host, full_disk
+):
+    with full_disk():
+        run = vmsnap("snapshot", "create", "vmsnap-test-web", "--dry-run", status=10)
+    assert run.err == "error: the result cannot be written: No space left on device\n"
+
+
+def test_what_failed_is_told_where_the_document_cannot_be_written(vmsnap, host, full_disk):
+    with full_disk():
+        run = vmsnap("vm", "show", "nothing", "--json", status=11)
+    assert run.err.startswith("error: no domain 'nothing' on this host\n")
 
 
 def test_a_closed_stdout_is_no_reason_to_fail(process):

@@ -4,7 +4,7 @@ STATUSES = {
     0: "done",
     1: "a bug in vmsnap",
     2: "usage, or a question that could not be asked",
-    3: "finished, but incomplete",
+    3: "finished, but incomplete, or done and stdout not writable",
     10: "configuration or database not usable, or stdout not writable",
     11: "no such domain",
     12: "no such group, backup or snapshot, or an id that fits several",

@@ -13,6 +13,7 @@ from vmsnap.cli.terminal.layout import GAP
 from vmsnap.cli.terminal.text import clean, width
 from vmsnap.errors import OutputError
 
+_INCOMPLETE = 3
 _RED = "1;31"
 _YELLOW = "1;33"
 
@@ -39,8 +40,9 @@ class Printer:
     def answer(self, command: str, answer: Answer) -> int:
         """Print a verb's answer and return the exit status.
 
-        A reader that has gone (`| head`) ends the output quietly. OutputError's status if stdout
-        cannot be written for another reason, for instance a full disk.
+        A reader that has gone (`| head`) ends the output quietly. If stdout cannot be written for
+        another reason, for instance a full disk, the status is not 0 any more: OutputError's where
+        nothing was changed, else that of what is incomplete, for what was done is done.
         """
         try:
             if self.is_json and not self.is_plugin:
@@ -53,12 +55,20 @@ class Printer:
             forget_stdout()
         except OSError as error:
             forget_stdout()
-            failure = OutputError(f"the result cannot be written: {error.strerror}")
-            self.problem(Problem.of(failure))
-            return answer.exit_code or failure.exit_code
+            return self._unwritten(answer, f"the result cannot be written: {error.strerror}")
         if not self.is_json:
             self._say_the_rest(answer)
         return answer.exit_code
+
+    def _unwritten(self, answer: Answer, message: str) -> int:
+        """Say on stderr what stdout did not take: what failed, and that the rest is done."""
+        for problem in answer.errors:
+            self.problem(problem)
+        is_done = answer.changed is not False
+        if is_done and not answer.exit_code:
+            message += "; the operation itself is done"
+        self.problem(Problem.of(OutputError(message)))
+        return answer.exit_code or (_INCOMPLETE if is_done else OutputError.exit_code)
 
     def _say_the_rest(self, answer: Answer) -> None:
         is_shown = not (self.is_quiet and answer.is_news)

@@ -171,7 +171,7 @@ def verify(
         "vmsnap backup restore web1 weekly",
         "vmsnap backup restore web1 weekly --only nvram",
         "vmsnap undo web1",
-        statuses=(11, 12, 14, 15, 16, 17, 20, 21, 22, 23, 30, 75),
+        statuses=(3, 11, 12, 14, 15, 16, 17, 20, 21, 22, 23, 30, 75),
     ),
 )
 def restore(
@@ -213,7 +213,7 @@ def restore(
 @app.command(
     "delete",
     epilog=epilog(
-        "vmsnap backup delete web1 weekly --yes", statuses=(11, 12, 14, 17, 20, 22, 30, 75)
+        "vmsnap backup delete web1 weekly --yes", statuses=(3, 11, 12, 14, 17, 20, 22, 30, 75)
     ),
 )
 def delete(

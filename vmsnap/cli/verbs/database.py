@@ -42,7 +42,7 @@ def status(context: typer.Context) -> Answer:
 
 
 @app.command(
-    "upgrade", epilog=epilog("vmsnap db upgrade --dry-run", "vmsnap db upgrade", statuses=(22,))
+    "upgrade", epilog=epilog("vmsnap db upgrade --dry-run", "vmsnap db upgrade", statuses=(3, 22))
 )
 def upgrade(context: typer.Context, dry_run: DryRun = False) -> Answer:
     """Bring an older database up to this program.

@@ -39,7 +39,7 @@ _REVERT = epilog(
     "vmsnap group revert web1 before-upgrade --dry-run",
     "vmsnap group revert web1 before-upgrade --shutdown --start",
     "vmsnap undo web1",
-    statuses=(11, 12, 14, 15, 16, 17, 20, 21, 22, 23, 24, 30, 75),
+    statuses=(3, 11, 12, 14, 15, 16, 17, 20, 21, 22, 23, 24, 30, 75),
 )
 _DELETE = epilog(
     "vmsnap group delete web1 before-upgrade --dry-run",

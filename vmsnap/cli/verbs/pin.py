@@ -13,7 +13,7 @@ from vmsnap.cli.terminal.answer import Answer
 if TYPE_CHECKING:
     from vmsnap.engine.results import PinResult
 
-_STATUSES = (11, 12, 14, 17, 20, 21, 22, 30, 75)
+_STATUSES = (3, 11, 12, 14, 17, 20, 21, 22, 30, 75)
 PIN = epilog(
     "vmsnap group pin web1 before-upgrade",
     "vmsnap group pin web1 monday tuesday --dry-run",

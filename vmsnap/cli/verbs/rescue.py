@@ -24,7 +24,7 @@ BACKUP_EPILOG = epilog(
     "vmsnap db backup /backup/vmsnap.db",
     "vmsnap db backup --force /backup/vmsnap.db",
     "vmsnap --database sqlite:////backup/vmsnap.db group list",
-    statuses=(22,),
+    statuses=(3, 22),
 )
 REBUILD_EPILOG = epilog(
     "vmsnap db rebuild --dry-run",

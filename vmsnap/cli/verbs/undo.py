@@ -13,7 +13,7 @@ from vmsnap.cli.verbs.group_change import reverted
 EPILOG = epilog(
     "vmsnap undo web1",
     "vmsnap undo web1 --dry-run",
-    statuses=(11, 14, 15, 16, 17, 20, 21, 22, 23, 24, 30, 75),
+    statuses=(3, 11, 14, 15, 16, 17, 20, 21, 22, 23, 24, 30, 75),
 )
 
 

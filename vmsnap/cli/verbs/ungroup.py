@@ -18,7 +18,7 @@ EPILOG = epilog(
     "vmsnap group ungroup web1 before-upgrade",
     "vmsnap group ungroup web1 before-upgrade --drop-backup --dry-run",
     "vmsnap snapshot delete web1 before-upgrade/vda",
-    statuses=(11, 12, 13, 14, 17, 20, 21, 22, 30, 75),
+    statuses=(3, 11, 12, 13, 14, 17, 20, 21, 22, 30, 75),
 )
 
 
