@@ -97,6 +97,7 @@ def test_an_expected_failure_is_one_json_document(name, status, vmsnap, host, mo
         "errors": [
             {"code": error.code, "message": "the thing 'x' failed", "hint": "vmsnap vm list"}
         ],
+        "warnings": [],
     }
     assert run.err == ""
 
