@@ -227,14 +227,19 @@ def test_a_chain_is_warned_of_before_it_is_refused(world):
 
     def depth(layers, limit):
         world.hypervisor.depth = limit
-        return check_depth(world.ports, [replace(disk, chain=(image,) * layers)])
+        disks = [replace(disk, chain=(image,) * layers)]
+        return check_depth(world.ports, world.name, disks)
 
     assert depth(3, 25) == ()
     assert depth(19, 25)
-    with pytest.raises(StateError, match="25 at most"):
+    with pytest.raises(StateError, match="25 at most") as refused:
         depth(25, 25)
-    assert depth(99, 200) == ()
-    assert depth(100, 200)
+    assert refused.value.hint == f"vmsnap prune --keep-last 9 --dry-run {world.name}"
+    assert depth(98, 200) == ()
+    assert depth(99, 200) == (
+        "disk vda has 100 layers of at most 200;"
+        f" 'vmsnap prune --keep-last 50 --dry-run {world.name}' shows what can go",
+    )
 
 
 # --- block devices ------------------------------------------------------------------------------

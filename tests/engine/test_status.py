@@ -242,3 +242,22 @@ def test_no_lock_is_taken_and_nothing_is_written(world):
     before = (world.everything(), sorted((world.folder / "state").iterdir()))
     statuses(world, max_age=DAY)
     assert (world.everything(), sorted((world.folder / "state").iterdir())) == before
+
+
+def test_a_chain_that_is_nearly_too_long_is_a_warning(world):
+    """H32: a create that is refused at last would come as a surprise."""
+    world.create("one")
+    world.hypervisor.depth = 24
+    assert status(world, max_age=DAY).level is None
+    world.hypervisor.depth = 3
+    found = status(world, max_age=DAY)
+    assert codes(found) == [(Level.WARNING, "chain_deep")] * 2
+    assert found.troubles[0].message == "disk vda has 2 layers of at most 3"
+    assert found.troubles[0].command == f"vmsnap prune --keep-last 1 --dry-run {world.name}"
+
+
+def test_a_chain_that_cannot_be_read_is_not_counted(world):
+    world.create("one")
+    world.hypervisor.depth = 3
+    world.active("vda").unlink()
+    assert codes(status(world)) == [(Level.WARNING, "chain_deep")]

@@ -131,7 +131,7 @@ def _plan(ports: Ports, host_id: HostId, domain_id: DomainId, request: CreateReq
     taken = _choose(domain, disks)
     _require_as_defined(domain, taken)
     freezes, notes = _freezing(domain, request)
-    notes += check_depth(ports, taken)
+    notes += check_depth(ports, domain.name, taken)
     notes += foreign_notes(domain, [disk.chain for disk in taken])
     require_no_other_users(
         ports, domain_id, {disk.chain[0].path: disk.disk.target for disk in taken}

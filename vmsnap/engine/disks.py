@@ -175,26 +175,34 @@ def require_no_other_users(ports: Ports, domain_id: DomainId, paths: Mapping[Pat
                     raise InUseError(message, hint=f"vmsnap vm show {operands(definition.name)}")
 
 
-def check_depth(ports: Ports, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
+def check_depth(ports: Ports, domain_name: str, disks: Sequence[AssessedDisk]) -> tuple[str, ...]:
     """Refuse chains that libvirt could not start with one layer more; return warnings."""
     limit = ports.hypervisor.max_chain_depth()
+    command = shortening(domain_name, limit)
     notes = []
     for disk in disks:
         depth = len(disk.chain) + 1
-        hint = "delete groups that are not needed any more: vmsnap group delete"
         if depth > limit:
             message = (
                 f"disk {disk.disk.target} has {depth - 1} layers; libvirt starts {limit} at most"
             )
-            raise StateError(message, hint=hint)
-        if depth > deep_from(limit):
-            notes.append(f"disk {disk.disk.target} has {depth} layers of at most {limit}")
+            raise StateError(message, hint=command)
+        if depth >= deep_from(limit):
+            notes.append(
+                f"disk {disk.disk.target} has {depth} layers of at most {limit};"
+                f" '{command}' shows what can go"
+            )
     return tuple(notes)
 
 
 def deep_from(limit: int) -> int:
-    """Return the number of layers above which a chain is worth a warning."""
+    """Return the number of layers from which on a chain is worth a warning."""
     return min(limit * 3 // 4, 100)
+
+
+def shortening(domain_name: str, limit: int) -> str:
+    """Return the command that shows what would make long chains half as long as is well."""
+    return f"vmsnap prune --keep-last {deep_from(limit) // 2} --dry-run {operands(domain_name)}"
 
 
 def _used_paths(images: Images, domain_name: str, disk: DiskDefinition) -> tuple[Path, ...]:

@@ -14,6 +14,7 @@ from vmsnap.engine.troubles import (
     Kept,
     Level,
     Trouble,
+    deep_chains,
     interruption,
     troubles_of_age,
     unfinished_deletes,
@@ -119,6 +120,7 @@ def _look(scene: _Scene, *, trusts_rows: bool = False) -> DomainStatus:
         found = interruption(ports, definition.id, was_fenced=scene.was_fenced)
         troubles += [found] if found is not None else []
         troubles += unfinished_deletes(groups)
+        troubles += deep_chains(ports, definition)
     resources = ports.catalog.resources(host_id, definition.id)
     return DomainStatus(
         definition.id,

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from vmsnap.engine.assess import verdict_by_definition
 from vmsnap.engine.completeness import Renounced
+from vmsnap.engine.disks import deep_from, shortening
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import load
 from vmsnap.engine.settling import is_fenced
 from vmsnap.engine.steps.all import STEPS
-from vmsnap.errors import HostFileError
-from vmsnap.model import DomainId, Group, GroupState, duration, local_time
+from vmsnap.errors import HostFileError, ImageError
+from vmsnap.model import Definition, DomainId, Group, GroupState, duration, local_time
 from vmsnap.ports import Holder, Ports
 
 RECOVER = "vmsnap recover"
@@ -106,6 +108,22 @@ def worker(ports: Ports, domain_id: DomainId) -> Holder | None:
     """Say who is at work on a domain; one whose process has ended is no more."""
     holder = ports.locks.holder(domain_id)
     return holder if holder is not None and not holder.has_ended else None
+
+
+def deep_chains(ports: Ports, definition: Definition) -> Iterator[Trouble]:
+    """Say which disks will soon have too many layers for libvirt; with the limits of create."""
+    limit = ports.hypervisor.max_chain_depth()
+    for disk in definition.disks:
+        if disk.path is None or not verdict_by_definition(disk).is_taken:
+            continue
+        try:
+            depth = len(ports.images.files(disk.path, disk.format))
+        except ImageError:
+            # That its groups are damaged is told elsewhere.
+            continue
+        if depth >= deep_from(limit):
+            message = f"disk {disk.target} has {depth} layers of at most {limit}"
+            yield Trouble(Level.WARNING, "chain_deep", message, shortening(definition.name, limit))
 
 
 def unfinished_deletes(groups: Sequence[Group]) -> Iterator[Trouble]:

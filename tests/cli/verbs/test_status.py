@@ -246,3 +246,15 @@ def test_names_of_any_kind_do_not_break_the_line(vmsnap, host, name, label):
 
 def test_the_help_of_a_plugin_is_help(vmsnap):
     assert "Usage" in vmsnap("status", "--nagios", "--help").out
+
+
+def test_a_chain_that_is_nearly_too_long_is_told_by_create_and_status(vmsnap, host):
+    vmsnap("snapshot", "create", WEB)
+    host.depth = 4
+    command = f"vmsnap prune --keep-last 1 --dry-run {WEB}"
+    run = vmsnap("--json", "snapshot", "create", WEB)
+    assert any("vda has 3 layers of at most 4" in note for note in run.data["notes"])
+    run = vmsnap("-q", "status", status=3)
+    assert run.err.startswith(f"error: domain '{WEB}': disk vda has 3 layers of at most 4\n")
+    problem = vmsnap("--json", "status", status=3).document["errors"][0]
+    assert (problem["code"], problem["hint"]) == ("chain_deep", command)

@@ -57,12 +57,13 @@ def status(
 ) -> Answer:
     """Say which domain lacks a young complete group.
 
-    And which waits for a recovery. A group is complete if a person or cron made it, it holds all
-    disks, NVRAM and TPM state that the domain has now, and its files are what they were. What
-    config.toml leaves out (exclude, without) is not missed; safety groups do not count. A domain
-    without a limit of age is listed and not judged. Nothing is changed and nobody has to wait.
-    Status 0 if all is fine, else 3. Without domains and --nagios the metrics file is written, where
-    one is wanted; status 10 if it cannot be, whatever stands in the answer.
+    And which waits for a recovery, or has a disk that nears the most layers that libvirt starts. A
+    group is complete if a person or cron made it, it holds all disks, NVRAM and TPM state that the
+    domain has now, and its files are what they were. What config.toml leaves out (exclude, without)
+    is not missed; safety groups do not count. A domain without a limit of age is listed and not
+    judged. Nothing is changed and nobody has to wait. Status 0 if all is fine, else 3. Without
+    domains and --nagios the metrics file is written, where one is wanted; status 10 if it cannot
+    be, whatever stands in the answer.
     """
     from vmsnap.cli.monitoring import nagios as plugin
     from vmsnap.config import COMMAND_LINE

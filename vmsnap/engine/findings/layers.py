@@ -201,7 +201,7 @@ def find_deep_chains(scene: Scene) -> Iterator[Finding]:
         depth = len(chain)
         message = f"disk {disk.target} has {depth} layers; libvirt starts {limit} at most"
         is_too_deep = depth > limit
-        if is_too_deep or depth + 1 > deep_from(limit):
+        if is_too_deep or depth >= deep_from(limit):
             kind = CHAIN_TOO_DEEP if is_too_deep else CHAIN_DEEP
             yield scene.find(kind, disk.target, message, shorten_command(scene, chain))
 
