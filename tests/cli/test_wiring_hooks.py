@@ -35,6 +35,15 @@ def test_a_hook_that_stops_is_one_error_with_its_own_status(vmsnap, host, config
     assert vmsnap("--json", "group", "list").data["groups"] == []
 
 
+def test_what_a_hook_refused_is_told_by_the_log_file_and_not_by_the_history(
+    vmsnap, host, config, log_file
+):
+    config("exit 1", when="before", on_failure="stop")
+    vmsnap("snapshot", "create", WEB, status=17)
+    assert "end: snapshot create status=17" in log_file.read_text()
+    assert vmsnap("--json", "history", WEB).data["history"] == []
+
+
 def test_a_hook_that_warns_is_one_warning(vmsnap, host, config, log_file):
     config("printf 'bad\\033[31m'; exit 1", when="after")
     run = vmsnap("-q", "snapshot", "create", WEB)

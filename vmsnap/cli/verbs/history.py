@@ -33,7 +33,7 @@ def history(
     """Say who did what, when, and with what result.
 
     Oldest first. The last 1000 operations on each domain are kept; what was refused, and so changed
-    nothing, is not among them.
+    nothing, by a hook for instance, is not among them: the log file tells of it.
     """
     from vmsnap.cli.documents.history import history_line
     from vmsnap.cli.render.history import history_table
