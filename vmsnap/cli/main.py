@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str]) -> int:
         verb = command_words(root, [word for word in arguments if not word.startswith("-")])
         front, rest = moved_to_front(root, arguments)
         verb = command_words(root, rest)
-        printer.is_plugin = nagios.is_asked_for(verb, rest)
+        printer.is_plugin = nagios.is_asked_for(verb, arguments)
         answer = _answer(root, front, rest, session)
     except typer.Exit as end:
         # `--help`: it was printed already.

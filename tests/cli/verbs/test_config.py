@@ -137,3 +137,13 @@ def test_what_holds_without_a_setting_is_said_in_words(vmsnap):
     assert shown["keep_safety"].split() == ["14d", "default"]
     assert shown["keep_last"].split() == ["no", "such", "rule", "default"]
     assert shown["overlay_dir"].startswith("beside the images")
+
+
+def test_keep_safety_says_the_limit_that_holds_also_where_none_is_set(vmsnap, own_file):
+    shown = rows(vmsnap("config", "show", "--json").data["domain_settings"])
+    assert (shown["keep_safety"], shown["keep_daily"]) == (("14d", "default"), (None, "default"))
+    own_file.write_text('[defaults]\nkeep_safety = "none"\n[domain."web"]\nkeep_safety = "2d"\n')
+    shown = rows(vmsnap("config", "show", "--json").data["domain_settings"])
+    assert shown["keep_safety"][0] == "14d"
+    shown = rows(vmsnap("config", "show", "web", "--json").data["domain_settings"])
+    assert shown["keep_safety"][0] == "2d"

@@ -177,7 +177,6 @@ def test_a_plugin_that_judges_nothing_is_unknown_and_never_green(vmsnap, host):
         ("--max-age",),
         ("nothing",),
         ("--database",),
-        ("--json", "--max-age", "x"),
     ],
 )
 def test_a_plugin_that_is_asked_wrongly_is_unknown(vmsnap, host, words):
@@ -258,3 +257,16 @@ def test_a_chain_that_is_nearly_too_long_is_told_by_create_and_status(vmsnap, ho
     assert run.err.startswith(f"error: domain '{WEB}': disk vda has 3 layers of at most 4\n")
     problem = vmsnap("--json", "status", status=3).document["errors"][0]
     assert (problem["code"], problem["hint"]) == ("chain_deep", command)
+
+
+@pytest.mark.parametrize("words", [("--nagios", "--json"), ("--json", "--nagios")])
+def test_one_line_for_nagios_and_a_document_exclude_each_other(vmsnap, host, words):
+    run = vmsnap("status", *words, status=2)
+    assert run.code == "usage"
+    assert run.document["errors"][0]["message"] == "--nagios and --json exclude each other"
+
+
+def test_json_in_the_settings_leaves_nagios_its_line(vmsnap, host, monkeypatch):
+    monkeypatch.setenv("VMSNAP_JSON", "1")
+    vmsnap("snapshot", "create", WEB)
+    assert vmsnap("status", "--nagios", "--max-age", "1h").out.startswith("OK - 1 domain with")

@@ -37,9 +37,14 @@ def _settings(found: "Settings") -> "list[JsonValue]":
 
 
 def _of_domain(found: "DomainSettings") -> "list[JsonValue]":
+    from vmsnap.config import duration_text
     from vmsnap.config.written import written
+    from vmsnap.engine.retention import SAFETY_LIMIT
 
-    return [_row(key, value, found.sources[key]) for key, value in written(found).items()]
+    values = written(found)
+    # The one rule that holds, too, where nothing is said.
+    values["keep_safety"] = values["keep_safety"] or duration_text(SAFETY_LIMIT)
+    return [_row(key, value, found.sources[key]) for key, value in values.items()]
 
 
 def _sections(found: "Settings") -> "list[JsonValue]":

@@ -19,7 +19,12 @@ _NO_LIMIT = "no domain is judged: give --max-age 26h, or max_age in config.toml"
 
 
 def is_asked_for(verb: str, arguments: Sequence[str]) -> bool:
-    """Tell whether a command line wants a plugin; `verb` is as far as it was understood."""
+    """Tell whether a command line wants a plugin; `verb` is as far as it was understood.
+
+    With --json as well it is refused, in a document.
+    """
+    if "--json" in arguments:
+        return False
     return "--nagios" in arguments and (verb == "status" or (not verb and "status" in arguments))
 
 

@@ -57,7 +57,7 @@ def _file(row: "JsonObject") -> tuple[str, ...]:
 def _setting(row: "JsonObject") -> tuple[str, ...]:
     key, value, source = str(row["key"]), row["value"], str(row["source"])
     if value is None and source == DEFAULT:
-        # Not the dash of an empty value: without keep_safety, say, there is a limit too.
+        # Not the dash of an empty value: without overlay_dir, say, overlays have a place too.
         return key, _DEFAULT_WORDS[key], source
     return key, shown(value), source
 

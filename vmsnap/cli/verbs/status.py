@@ -74,6 +74,11 @@ def status(
     if limits[0] is not None and limits[1] is not None and limits[1] > limits[0]:
         raise UsageError("--warn-age is more than --max-age: it would never warn")
     settings = session.settings
+    if nagios and settings.sources["json"] == COMMAND_LINE:
+        message = "--nagios and --json exclude each other"
+        raise UsageError(
+            message, hint="leave --nagios out: the document says all that its line does"
+        )
     if nagios and settings.metrics_file and settings.sources["metrics_file"] == COMMAND_LINE:
         raise UsageError("--nagios writes no metrics file", hint="leave --metrics-file out")
     ports = session.ports()
