@@ -31,6 +31,21 @@ def test_a_domain_is_found_by_name_uuid_and_prefix(world):
         assert find_domain_name(world.ports, text) == world.name
 
 
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("vmsnap-tset-web", "; perhaps 'vmsnap-test-web' is meant"),
+        ("nothing-like-it", " on this host"),
+        ("vmsnap-test-web" * 100, " on this host"),
+    ],
+)
+def test_a_domain_that_is_not_there_is_told_with_the_nearest_name(world, text, ending):
+    with pytest.raises(DomainNotFoundError) as caught:
+        find_domain_id(world.ports, text)
+    assert caught.value.message.startswith(f"no domain '{text}' on this host")
+    assert caught.value.message.endswith(ending)
+
+
 def test_a_prefix_that_fits_two_is_ambiguous_and_names_both(world):
     add_other(world, world.uuid.replace("0001", "0002"))
     with pytest.raises(AmbiguousIdError, match="vmsnap-test-web") as caught:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -28,6 +28,18 @@ Domains = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All domains of this host, side by side.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The domains that were typed, and whether `--all` was.
+
+    `require` looks at all of them, as they were typed, before the first is begun.
+    """
+
+    typed: Sequence[str] | None
+    wants_all: bool
+    require: "Callable[[Ports, Sequence[str]], None] | None" = None
 
 
 class NamedReporter:
@@ -57,7 +69,7 @@ class NamedReporter:
 def run_on_each(
     session: "Session",
     context: typer.Context,
-    chosen: tuple[Sequence[str] | None, bool],
+    chosen: Chosen,
     work: "Callable[[Ports, str], T]",
     *,
     dry_run: bool,
@@ -65,12 +77,12 @@ def run_on_each(
 ) -> "tuple[Ended[T], ...]":
     """Run a verb on the domains that were typed, or on all; one alone runs like any other verb.
 
-    `chosen` are the typed ones and whether `--all` was. A database that is missing is made, or else
-    counts as empty. Raises UsageError for both or neither.
+    A database that is missing is made, or else counts as empty. Raises UsageError for names and
+    `--all` or neither, and what `chosen` requires.
     """
     from vmsnap.engine.side_by_side import Cancellation, Ended, side_by_side
 
-    typed, wants_all = chosen
+    typed, wants_all = chosen.typed, chosen.wants_all
     if bool(typed) == wants_all:
         message = (
             "name domains, or say --all" if not typed else "--all and names exclude each other"
@@ -79,6 +91,8 @@ def run_on_each(
     ports = session.ports() if dry_run else session.changing_ports(context, create=makes_database)
     names = [item.name for item in ports.hypervisor.domains()] if wants_all else list(typed or ())
     names = list(dict.fromkeys(names))
+    if chosen.require is not None:
+        chosen.require(ports, names)
     if len(names) == 1 and not wants_all:
         return (Ended(names[0], result=work(ports, names[0])),)
     cancellation = Cancellation()

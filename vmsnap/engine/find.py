@@ -32,6 +32,7 @@ Item = TypeVar("Item")
 # A shorter one is too easily a name that was mistyped, or is no more, and would pick another
 # thing to delete or to go back to.
 _UUID_PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
+_MISTYPED = 64
 
 
 def find_domain_id(ports: Ports, text: str) -> DomainId:
@@ -57,7 +58,17 @@ def _find_defined(ports: Ports, text: str) -> DomainSummary:
     elif record is not None:
         message += " any more; groups or backups of it may be left"
         hint = f"vmsnap purge {operands(text)}"
+    else:
+        message += _nearest(text, list(names.values()))
     raise DomainNotFoundError(message, hint=hint)
+
+
+def _nearest(text: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    # What is longer is no mistyped name, and comparing takes time that grows with its square.
+    found = get_close_matches(text, names, n=1) if len(text) <= _MISTYPED else []
+    return f"; perhaps '{found[0]}' is meant" if found else ""
 
 
 def find_domain(ports: Ports, text: str) -> Domain:

@@ -1,20 +1,21 @@
 """The verb prune: end the points of a domain that no rule keeps, in one operation."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from vmsnap.engine.changing import holding, preview_operation, recorded
 from vmsnap.engine.completeness import defects, losses
 from vmsnap.engine.deleting import Deletion, deletion_result, deletion_steps, plan_deletion
-from vmsnap.engine.find import find_domain_id
+from vmsnap.engine.find import find_domain_id, find_domain_name
 from vmsnap.engine.hints import operands
 from vmsnap.engine.journal import Step, execute
 from vmsnap.engine.requests import PruneRequest
 from vmsnap.engine.results import PruneResult
 from vmsnap.engine.retention import Point, PointKind, Verdict, judge
 from vmsnap.engine.steps.rows import Commit, Finish, Reserve
-from vmsnap.errors import UsageError
+from vmsnap.errors import AmbiguousIdError, DomainNotFoundError, UsageError
 from vmsnap.model import (
     CatalogChange,
     Group,
@@ -55,6 +56,25 @@ class _Plan:
     names: tuple[str, ...]
     begun: tuple[Group, ...]
     notes: tuple[str, ...]
+
+
+def require_among(ports: Ports, domains: Sequence[str], pruned: Sequence[str]) -> None:
+    """Refuse domains that are named for an option of prune and that it does not prune.
+
+    Raises DomainNotFoundError or AmbiguousIdError for what is none, UsageError.
+    """
+    meant = [find_domain_name(ports, text) for text in domains]
+    if not meant:
+        return
+    known: set[str] = set()
+    for text in pruned:
+        # One that is not there is told of when its turn comes.
+        with suppress(DomainNotFoundError, AmbiguousIdError):
+            known.add(find_domain_name(ports, text))
+    for name in meant:
+        if name not in known:
+            message = f"--allow-empty names domain '{name}', which is not to be pruned"
+            raise UsageError(message, hint="name it among the domains, too, or say --all")
 
 
 def prune_domain(

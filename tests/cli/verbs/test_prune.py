@@ -154,6 +154,30 @@ def test_a_domain_is_emptied_only_if_it_is_named_for_that(vmsnap, three, other):
     assert (groups(vmsnap), groups(vmsnap, OTHER)) == (["last"], [])
 
 
+@pytest.mark.parametrize("whom", [(NAME,), (NAME, OTHER), ("--all",)])
+@pytest.mark.parametrize("name", ["nosuch", "vmsnap-*", DOMAIN_UUID[:-1] + "9"])
+def test_what_may_be_empty_has_to_be_a_domain(vmsnap, three, other, whom, name):
+    before = groups(vmsnap)
+    words = ("prune", *whom, "--keep-last", "1", "--allow-empty", name, "--json")
+    run = vmsnap(*words, status=11)
+    assert (run.code, run.changed, groups(vmsnap)) == ("domain_not_found", False, before)
+    assert f"no domain '{name}' on this host" in run.document["errors"][0]["message"]
+    vmsnap(*words, "--dry-run", status=11)
+
+
+def test_what_may_be_empty_has_to_be_among_what_is_pruned(vmsnap, three, other):
+    before = groups(vmsnap)
+    run = vmsnap("prune", NAME, "--keep-last", "1", "--allow-empty", OTHER, status=2)
+    assert f"--allow-empty names domain '{OTHER}', which is not to be pruned" in run.err
+    assert groups(vmsnap) == before
+
+
+def test_a_domain_may_be_named_by_its_uuid_to_be_emptied(vmsnap, three):
+    words = ("--keep-within", "0s", "--keep-name", "none", "--allow-empty", DOMAIN_UUID[:8])
+    vmsnap("prune", NAME, *words)
+    assert groups(vmsnap) == []
+
+
 def test_what_waits_for_the_machine_is_status_3_and_told_with_q_too(vmsnap, three, host):
     vmsnap("group", "revert", NAME, "before-upgrade")
     host.start(DOMAIN_UUID)

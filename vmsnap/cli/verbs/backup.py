@@ -23,7 +23,7 @@ from vmsnap.cli.options import (
     left_out_types,
 )
 from vmsnap.cli.session import Session
-from vmsnap.cli.several import All, Domains, answer_of, run_on_each
+from vmsnap.cli.several import All, Chosen, Domains, answer_of, run_on_each
 from vmsnap.cli.terminal.answer import Answer, Problem
 from vmsnap.cli.terminal.questions import confirm, pasteable, require_terminal
 from vmsnap.cli.verbs import backup_clone
@@ -83,7 +83,7 @@ def create(
     ended = run_on_each(
         session,
         context,
-        (domains, all_),
+        Chosen(domains, all_),
         creating(session, create_backup, request, left_open),
         dry_run=dry_run,
     )

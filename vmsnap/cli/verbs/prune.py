@@ -9,7 +9,7 @@ from typer.models import OptionInfo
 from vmsnap.cli.help_text import epilog
 from vmsnap.cli.options import Bandwidth, DryRun, bytes_per_second, duration
 from vmsnap.cli.session import Session
-from vmsnap.cli.several import All, Domains, answer_of, run_on_each
+from vmsnap.cli.several import All, Chosen, Domains, answer_of, run_on_each
 from vmsnap.cli.terminal.answer import Answer
 from vmsnap.errors import UsageError
 
@@ -134,25 +134,39 @@ def prune(
     settings = session.settings
     speed = bytes_per_second(bandwidth)
 
-    def request_for(name: str) -> "PruneRequest":
+    def request_for(name: str, *, may_be_empty: bool) -> "PruneRequest":
         from vmsnap.engine.requests import PruneRequest
 
         return PruneRequest(
             policy=_policy(typed, settings.for_domain(name).keep),
             kinds=_kinds(groups=groups, backups=backups),
-            may_be_empty=name in (allow_empty or ()),
+            may_be_empty=may_be_empty,
             skips_unruled=all_,
             bandwidth=speed,
             dry_run=dry_run,
         )
 
     def work(ports: "Ports", domain: str) -> "PruneResult":
+        from vmsnap.engine.find import find_domain_name
         from vmsnap.engine.prune import prune_domain
 
-        return prune_domain(ports, domain, request_for)
+        emptied = {find_domain_name(ports, text) for text in allow_empty or ()}
+        return prune_domain(
+            ports, domain, lambda name: request_for(name, may_be_empty=name in emptied)
+        )
+
+    def require(ports: "Ports", pruned: "Sequence[str]") -> None:
+        from vmsnap.engine.prune import require_among
+
+        require_among(ports, allow_empty or (), pruned)
 
     ended = run_on_each(
-        session, context, (domains, all_), work, dry_run=dry_run, makes_database=False
+        session,
+        context,
+        Chosen(domains, all_, require),
+        work,
+        dry_run=dry_run,
+        makes_database=False,
     )
     _require_a_rule(ended)
     return answer_of(ended, _answer, is_done=not dry_run, lists=("points",))

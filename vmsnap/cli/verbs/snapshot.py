@@ -24,7 +24,7 @@ from vmsnap.cli.options import (
     repeated,
 )
 from vmsnap.cli.session import Session
-from vmsnap.cli.several import All, Domains, answer_of, run_on_each
+from vmsnap.cli.several import All, Chosen, Domains, answer_of, run_on_each
 from vmsnap.cli.terminal.answer import Answer
 from vmsnap.cli.terminal.questions import pasteable
 from vmsnap.errors import UsageError
@@ -136,7 +136,7 @@ def create(
     ended = run_on_each(
         session,
         context,
-        (domains, all_),
+        Chosen(domains, all_),
         creating(session, create_group, request, left_open),
         dry_run=dry_run,
     )
