@@ -107,6 +107,13 @@ def test_json_can_be_asked_for_by_variable_and_config_file(vmsnap, tmp_path, mon
     assert vmsnap("db", "status", status=10).code == "config"
 
 
+def test_an_empty_path_of_settings_is_a_wrong_usage(vmsnap):
+    run = vmsnap("vm", "list", "--config", "", status=2)
+    assert run.err == (
+        "error: option '--config' names no file\nhint: --config /dev/null reads none\n"
+    )
+
+
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(vmsnap):
     """H50: a password must not be seen in `ps`, in a message or in the log."""
     run = vmsnap("db", "status", "--database", "mysql://vmsnap:hush@db/vmsnap", status=2)

@@ -23,7 +23,9 @@ HOOK = '[[hook]]\nwhen = "after"\nrun = ["/bin/true"]\n'
         ("wait = true\n", "key 'wait' in .* must be a number of seconds"),
         ("wait = -1\n", "key 'wait' in .* must be a number of seconds"),
         ("wait = inf\n", "key 'wait' in .* must be a number of seconds"),
-        ("wait =\n", "not valid TOML: line 1"),
+        ("wait =\n", "not valid TOML: line 1, column 7: invalid value$"),
+        ("wait 3\n", "not valid TOML: line 1, column 6: expected '=' after a key in a "),
+        ("wait = " + "9" * 5000, "not valid TOML: a number is too large"),
         ('database = "vmsnap.db"\n', "is neither a URL nor an absolute path"),
         ('metrics_file = "x.prom"\n', "key 'metrics_file' in .* must be an absolute path"),
         ('metrics_file = "/x\\u0000"\n', "key 'metrics_file' in .* must be an absolute path"),
@@ -33,6 +35,26 @@ def test_a_wrong_file_is_refused_naming_file_and_key(read, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         read(text)
     assert caught.value.exit_code == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database = mysql://u:hunter2@h/v\n",
+        "hunter2 mysql://u:hunter2@h/v\n",
+        "a = {hunter2 = 1, hunter2 = 2}\n",
+        '[hunter2]\n["hunter2"]\n',
+        """a = {"hunter2'" = 1, "hunter2'" = 2}\n""",
+    ],
+)
+def test_why_it_is_no_toml_is_said_without_what_stands_there(read, text):
+    with pytest.raises(ConfigError, match=r"not valid TOML: line \d+, column \d+: \w+") as caught:
+        read(text)
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_mark_of_the_encoding_may_begin_a_file(read):
+    assert read("\ufeffwait = 3\n").wait_seconds == 3
 
 
 def test_a_file_that_is_no_text_or_no_file_is_refused(write_file, tmp_path):

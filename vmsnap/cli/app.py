@@ -79,6 +79,7 @@ def global_options(
 ) -> None:
     """Keep disks, UEFI NVRAM and TPM state of libvirt machines together, as snapshot groups."""
     session: Session = context.obj
+    _require_file(config, "--config", hint="--config /dev/null reads none")
     # None and False count as not given.
     session.command_line = {
         "connect": connect,
@@ -98,10 +99,15 @@ def _metrics_file(typed: Path | None) -> str | None:
         return None
     if typed == Path(NONE):
         return NONE
-    if typed == Path():
-        message = "option '--metrics-file' names no file"
-        raise UsageError(message, hint="--metrics-file none writes none")
+    _require_file(typed, "--metrics-file", hint="--metrics-file none writes none")
     return str(typed.absolute())
+
+
+def _require_file(typed: Path | None, option: str, *, hint: str) -> None:
+    """Raise UsageError for the empty text, which is a path: that of the folder one is in."""
+    if typed == Path():
+        message = f"option '{option}' names no file"
+        raise UsageError(message, hint=hint)
 
 
 app.add_typer(vm.app, name="vm")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmsnap.config.hooks import HookSettings
     from vmsnap.config.tables import Table
 
+_QUOTED = re.compile(r"""['"(].{2,}['")]""", re.DOTALL)
 _MAX_FILE_BYTES = 64 * 1024
 """Room for hundreds of sections; reading a nested file takes time that grows with its square."""
 
@@ -81,7 +82,8 @@ def _parsed(path: Path, data: bytes) -> Mapping[str, object]:
     import tomllib
 
     try:
-        return tomllib.loads(data.decode())
+        # Editors of other systems begin a file with a mark of its encoding.
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         # Not TOML, or not UTF-8; what stands there may be a password.
         raise ConfigError(f"config file '{path}' is not valid TOML: {_place(error)}") from None
@@ -129,5 +131,12 @@ def _require_trusted(path: Path, status: os.stat_result) -> None:
 
 
 def _place(error: Exception) -> str:
-    found = re.search(r"\(at (.+?)\)$", str(error))
-    return found[1] if found else "it is not UTF-8 text"
+    """Say where a file is not TOML and why, without what it quotes of the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    found = re.fullmatch(r"(.+) \(at (.+?)\)", str(error), re.DOTALL)
+    if found is None:
+        return "a number is too large, or tables are nested too deeply"
+    # One character, as the '=' that is missing, tells nothing.
+    reason = _QUOTED.sub("...", found[1])
+    return f"{found[2]}: {reason[:1].lower()}{reason[1:]}"
