@@ -133,6 +133,97 @@ def test_a_group_whose_file_is_missing_does_not_count(world):
     assert "is missing" in found.troubles[0].message
 
 
+@pytest.fixture
+def chain(world):
+    """Three groups on each other."""
+    for value, name in enumerate(("one", "two", "three"), start=1):
+        world.fill(value)
+        world.create(name)
+    return world
+
+
+def frozen(world, name):
+    layers = {layer.id: layer for layer in world.rows()[2]}
+    (group,) = [group for group in world.rows()[0] if group.name == name]
+    return layers[group.snapshot("vda").layer_id].path
+
+
+@pytest.mark.parametrize("limits", [{"max_age": DAY}, {}], ids=["judged", "not judged"])
+def test_groups_that_are_damaged_since_the_newest_complete_one_are_a_warning(chain, limits):
+    """It falls back to an older one, and must not do so in silence."""
+    lost = frozen(chain, "two")
+    lost.unlink()
+    found = status(chain, **limits)
+    assert found.complete.group.name == "one"
+    assert codes(found) == [(Level.WARNING, "damaged")]
+    assert found.troubles[0].message == (
+        "groups 'two', 'three' are damaged, and so is what its disks stand on:"
+        f" disk vda: layer '{lost}' is missing"
+    )
+    assert found.troubles[0].command == f"vmsnap doctor {chain.name}"
+
+
+def test_a_damaged_group_that_the_disks_do_not_stand_on_is_checked(chain):
+    lost = frozen(chain, "three")
+    chain.revert("one")
+    lost.unlink()
+    found = status(chain, max_age=DAY)
+    assert codes(found) == [(Level.WARNING, "damaged")]
+    assert found.troubles[0].message.startswith("group 'three' is damaged: ")
+    assert found.troubles[0].command == f"vmsnap group check {chain.name}"
+
+
+def test_disks_on_a_damaged_layer_are_a_warning_though_the_newest_group_is_whole(chain):
+    """It is on a branch that they do not use."""
+    chain.revert("one")
+    chain.create("branch")
+    chain.revert("three")
+    lost = frozen(chain, "three")
+    lost.unlink()
+    found = status(chain, max_age=DAY)
+    assert found.complete.group.name == "branch"
+    assert codes(found) == [(Level.WARNING, "damaged")]
+    assert found.troubles[0].message == (
+        f"its disks stand on what is damaged: disk vda: layer '{lost}' is missing"
+    )
+    assert found.troubles[0].command == f"vmsnap doctor {chain.name}"
+
+
+def test_where_the_disks_stand_on_damage_no_new_group_is_advised(chain):
+    """It would be as damaged, and the advice the same again."""
+    chain.write("vda", 9)
+    with frozen(chain, "one").open("ab") as file:
+        file.write(b"x")
+    found = status(chain, max_age=DAY)
+    assert codes(found) == [(Level.CRITICAL, "no_complete_group")]
+    assert "was changed after it was frozen" in found.troubles[0].message
+    assert found.troubles[0].command == f"vmsnap doctor {chain.name}"
+    chain.create("four")
+    assert status(chain, max_age=DAY).troubles[0].command == f"vmsnap doctor {chain.name}"
+
+
+def test_where_only_the_groups_are_damaged_a_new_group_is_advised(world):
+    world.create("one")
+    world.fill(2)
+    world.create("two")
+    lost = frozen(world, "two")
+    world.revert("one")
+    world.delete("one")
+    lost.unlink()
+    found = status(world, max_age=DAY)
+    assert codes(found) == [(Level.CRITICAL, "no_complete_group")]
+    assert found.troubles[0].command == f"vmsnap snapshot create {world.name}"
+
+
+def test_a_group_that_is_being_deleted_is_not_called_damaged(chain):
+    lost = frozen(chain, "three")
+    images = Failing(chain.ports.images, "commit", raising(ImageError("no")))
+    chain.with_ports(images=images).delete("three")
+    chain.revert("one")
+    lost.unlink()
+    assert codes(status(chain, max_age=DAY)) == [(Level.WARNING, "deleting")]
+
+
 def test_a_group_of_a_time_to_come_is_not_believed(world):
     """A clock that was wrong for a night must not keep the check green for years."""
     later(world, 1000 * DAY)

@@ -72,3 +72,18 @@ def test_a_recover_that_merges_what_waited_leaves_the_others_damaged(
     written.destroy()
     vmsnap("recover")
     assert damaged(vmsnap, written) == DAMAGED
+
+
+def test_a_status_names_the_damage_and_advises_no_group_that_would_be_damaged_too(
+    written: Machine, vmsnap: Vmsnap
+) -> None:
+    (domain,) = vmsnap("status", written.name, "--max-age", "1h", status=3).data["domains"]
+    assert domain["newest_complete"]["name"] == "g0"
+    (trouble,) = domain["troubles"]
+    assert (trouble["level"], trouble["code"]) == ("warning", "damaged")
+    assert trouble["message"].startswith("groups 'g1', 'g2' are damaged, ")
+    vmsnap("group", "delete", written.name, "g0", "--yes")
+    (domain,) = vmsnap("status", written.name, "--max-age", "1h", status=3).data["domains"]
+    (trouble,) = domain["troubles"]
+    assert (trouble["level"], trouble["code"]) == ("critical", "no_complete_group")
+    assert trouble["command"] == f"vmsnap doctor {written.name}"

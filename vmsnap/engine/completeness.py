@@ -1,6 +1,6 @@
 """Whether a group is complete: what its rows, and a look at its files, tell that it lacks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vmsnap.engine.assess import left_out_by_kind
@@ -48,11 +48,28 @@ def damage(images: Images, group: Group, layers: Mapping[LayerId, Layer]) -> tup
     found: list[str] = []
     for snapshot in group.snapshots:
         layer = layers.get(snapshot.layer_id)
-        try:
-            problems = chain_problems(images, layer, layers) if layer is not None else ()
-            found += [problem.message for problem in problems]
-        except ImageError as error:
-            found.append(f"disk {snapshot.target}: {error.message}")
+        if layer is not None:
+            found += _chain_damage(images, layer, layers)
+    return tuple(found)
+
+
+def damage_below(
+    images: Images,
+    targets: Collection[str],
+    layers: Mapping[LayerId, Layer],
+    whole: Group | None,
+) -> tuple[str, ...]:
+    """Say what is amiss with the files that disks of these targets stand on now.
+
+    What a group reads that is known to be `whole` is not looked at again.
+    """
+    known = {item.layer_id for item in whole.snapshots} if whole is not None else set()
+    tops = [layer for layer in layers.values() if layer.is_active and layer.target in targets]
+    found: list[str] = []
+    for top in tops:
+        below = layers.get(top.parent_id) if top.parent_id else None
+        if below is not None and below.id not in known:
+            found += _chain_damage(images, below, layers)
     return tuple(found)
 
 
@@ -63,7 +80,8 @@ def defects(
 
     What they never held, or the machine got since, is no defect. Each file is looked at once.
     """
-    broken = {layer.id: tuple(_faults(images, layer)) for layer in layers.values()}
+    # Without the rows of the others, each layer alone is looked at.
+    broken = {layer.id: tuple(_chain_damage(images, layer, {})) for layer in layers.values()}
     found = {}
     for group in groups:
         reasons = [*losses(group.resource.backups), *_rows(group, layers)]
@@ -73,10 +91,10 @@ def defects(
     return found
 
 
-def _faults(images: Images, layer: Layer) -> Iterator[str]:
-    """Say what is amiss with the file of one layer, whatever it stands on."""
+def _chain_damage(images: Images, layer: Layer, layers: Mapping[LayerId, Layer]) -> Iterator[str]:
+    """Say what is amiss with the files of a layer and of those that it stands on."""
     try:
-        for problem in chain_problems(images, layer, {}):
+        for problem in chain_problems(images, layer, layers):
             yield problem.message
     except ImageError as error:
         yield f"disk {layer.target}: {error.message}"

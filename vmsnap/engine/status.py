@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmsnap.engine.check import traces
-from vmsnap.engine.completeness import damage, lacks
+from vmsnap.engine.completeness import damage, damage_below, lacks
 from vmsnap.engine.find import find_domain_id
 from vmsnap.engine.listing import view_of
 from vmsnap.engine.troubles import (
     Expectation,
     Kept,
     Level,
+    Points,
     Trouble,
     deep_chains,
     interruption,
     troubles_of_age,
+    troubles_of_files,
     unfinished_deletes,
     worker,
 )
@@ -26,6 +28,8 @@ from vmsnap.model import (
     Group,
     GroupKind,
     GroupState,
+    Layer,
+    LayerId,
     ResourceKind,
 )
 from vmsnap.ports import Holder, Ports
@@ -114,11 +118,15 @@ def _look(scene: _Scene, *, trusts_rows: bool = False) -> DomainStatus:
     ports, definition, expectation = scene.ports, scene.definition, scene.expectation
     host_id = ports.hypervisor.host_id()
     groups = ports.catalog.groups(host_id, definition.id)
-    newest, complete = _newest(scene, groups, trusts_rows=trusts_rows)
-    troubles = list(troubles_of_age(definition.name, expectation, newest, complete))
+    points = _points(scene, groups, trusts_rows=trusts_rows)
+    troubles = list(troubles_of_age(definition.name, expectation, points))
     if not trusts_rows:
         found = interruption(ports, definition.id, was_fenced=scene.was_fenced)
-        troubles += [found] if found is not None else []
+        if found is not None:
+            troubles.append(found)
+        else:
+            # What is half done may look like damage.
+            troubles += troubles_of_files(definition.name, expectation, points)
         troubles += unfinished_deletes(groups)
         troubles += deep_chains(ports, definition)
     resources = ports.catalog.resources(host_id, definition.id)
@@ -126,35 +134,46 @@ def _look(scene: _Scene, *, trusts_rows: bool = False) -> DomainStatus:
         definition.id,
         definition.name,
         expectation,
-        newest=newest,
-        complete=complete,
+        newest=points.newest,
+        complete=points.complete,
         troubles=tuple(troubles),
         groups=Counter(group.state for group in groups if group.kind is not GroupKind.SINGLE),
         backups=Counter(item.kind for item in resources if item.kind is not ResourceKind.GROUP),
     )
 
 
-def _newest(
-    scene: _Scene, groups: Sequence[Group], *, trusts_rows: bool
-) -> tuple[Kept | None, Kept | None]:
-    """Find the newest group, and the newest complete one; older ones are not looked at."""
+def _points(scene: _Scene, groups: Sequence[Group], *, trusts_rows: bool) -> Points:
+    """Look at the groups, newest first, as far as to the newest complete one."""
     ports, definition = scene.ports, scene.definition
-    now = ports.clock.now()
     rows = ports.catalog.layers(ports.hypervisor.host_id(), definition.id)
     layers = {layer.id: layer for layer in rows}
-    newest = None
+    seen: list[Kept] = []
     for group in sorted(groups, key=lambda item: item.resource.created_at, reverse=True):
         if group.kind is not GroupKind.MANUAL or group.state is GroupState.CREATING:
             continue
-        missing = lacks(group, definition, layers, scene.expectation.renounced)
-        if not missing and not trusts_rows:
-            missing = damage(ports.images, group, layers)
-        size_bytes = view_of(ports, group, (layers, None), is_here=True).size_bytes
-        kept = Kept(group, size_bytes, missing, now - group.resource.created_at)
-        newest = newest or kept
-        if not missing:
-            return newest, kept
-    return newest, None
+        seen.append(_kept(scene, group, layers, trusts_rows=trusts_rows))
+        if not seen[-1].lacks:
+            break
+    complete = next((kept for kept in seen if not kept.lacks), None)
+    whole = complete.group if complete is not None else None
+    targets = {disk.target for disk in definition.disks}
+    return Points(
+        newest=seen[0] if seen else None,
+        complete=complete,
+        damaged=tuple(kept for kept in seen if kept.damage),
+        below=() if trusts_rows else damage_below(ports.images, targets, layers, whole),
+    )
+
+
+def _kept(scene: _Scene, group: Group, layers: dict[LayerId, Layer], *, trusts_rows: bool) -> Kept:
+    ports = scene.ports
+    missing = lacks(group, scene.definition, layers, scene.expectation.renounced)
+    # The files of a group whose delete was begun may be merged already.
+    is_looked_at = group.state is GroupState.READY and not trusts_rows
+    broken = damage(ports.images, group, layers) if is_looked_at else ()
+    size_bytes = view_of(ports, group, (layers, None), is_here=True).size_bytes
+    age = ports.clock.now() - group.resource.created_at
+    return Kept(group, size_bytes, (*missing, *broken), age, broken)
 
 
 def _interrupted_and_gone(ports: Ports, ids: set[DomainId]) -> Iterator[DomainStatus]:

@@ -54,20 +54,36 @@ class Expectation:
 class Kept:
     """A group as its age counts: what it lacks, if anything, and how long ago it was made.
 
-    The age is below 0 if the clock was set back since.
+    The age is below 0 if the clock was set back since. `damage` is what of `lacks` its files lack.
     """
 
     group: Group
     size_bytes: int
     lacks: tuple[str, ...]
     age: timedelta
+    damage: tuple[str, ...] = ()
 
 
-def troubles_of_age(
-    name: str, expectation: Expectation, newest: Kept | None, complete: Kept | None
-) -> Iterator[Trouble]:
-    """Judge the newest complete group; `newest` is the newest one, complete or not."""
-    create = f"vmsnap snapshot create {operands(name)}"
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What status found of the groups of a domain.
+
+    `newest` is the newest one, `complete` the newest complete one, `damaged` are those made since
+    then, newest first, whose files are not what they were. `below` says what is amiss with the
+    layers that the domain's disks stand on now: what a new group would stand on.
+    """
+
+    newest: Kept | None = None
+    complete: Kept | None = None
+    damaged: tuple[Kept, ...] = ()
+    below: tuple[str, ...] = ()
+
+
+def troubles_of_age(name: str, expectation: Expectation, points: Points) -> Iterator[Trouble]:
+    """Judge the newest complete group."""
+    newest, complete = points.newest, points.complete
+    # A new group would be as damaged as what it stands on.
+    create = f"vmsnap {'doctor' if points.below else 'snapshot create'} {operands(name)}"
     limits = ((Level.CRITICAL, expectation.max_age), (Level.WARNING, expectation.warn_age))
     for level, limit in limits:
         if limit is None or (complete is not None and timedelta(0) <= complete.age <= limit):
@@ -82,6 +98,26 @@ def troubles_of_age(
             message = f"its newest complete group {_aged(complete)}, more than {_span(limit)}"
             yield Trouble(level, "group_too_old", message + _why(newest), create)
         return
+
+
+def troubles_of_files(name: str, expectation: Expectation, points: Points) -> Iterator[Trouble]:
+    """Say which groups since the newest complete one are damaged, and whether the disks are.
+
+    Without a complete one, what `troubles_of_age` says of the newest is enough.
+    """
+    newest = points.newest
+    if expectation.is_judging and points.complete is None and newest and newest.damage:
+        return
+    names = [f"'{kept.group.name}'" for kept in reversed(points.damaged)]
+    if not names and not points.below:
+        return
+    what = "its disks stand on what is damaged"
+    if names:
+        what = f"group{'s' if names[1:] else ''} {', '.join(names)} {'are' if names[1:] else 'is'}"
+        what += " damaged, and so is what its disks stand on" if points.below else " damaged"
+    reasons = points.below or points.damaged[0].damage
+    command = f"vmsnap {'doctor' if points.below else 'group check'} {operands(name)}"
+    yield Trouble(Level.WARNING, "damaged", f"{what}: {reasons[0]}", command)
 
 
 def interruption(ports: Ports, domain_id: DomainId, *, was_fenced: bool = False) -> Trouble | None:

@@ -1,6 +1,7 @@
 """The verb status: the table, the JSON, the exit statuses, and what config.toml says of domains."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,28 @@ def test_a_plugin_is_critical_without_a_group(vmsnap, host):
 def test_a_plugin_warns_from_the_lower_limit_on(vmsnap, host):
     vmsnap("snapshot", "create", WEB)
     assert plugin(vmsnap, 1, "--max-age", "26h", "--warn-age", "0s").startswith("WARNING - ")
+
+
+def test_groups_that_are_damaged_since_the_newest_complete_one_are_a_warning(vmsnap, host):
+    """H59: the age of an older one hides nothing."""
+    for name in ("g1", "g2"):
+        vmsnap("snapshot", "create", WEB, "--name", name)
+    (lost, *_) = vmsnap("group", "show", WEB, "g2", "--json").data["group"]["disks"]
+    Path(lost["frozen_path"]).unlink()
+    message = (
+        "group 'g2' is damaged, and so is what its disks stand on:"
+        f" disk vda: layer '{lost['frozen_path']}' is missing"
+    )
+    run = vmsnap("status", WEB, "--max-age", "26h", status=3)
+    assert run.out.splitlines()[-2:] == [
+        f"warning: domain '{WEB}': {message}",
+        f"  vmsnap doctor {WEB}",
+    ]
+    (domain,) = vmsnap("status", WEB, "--json", status=3).data["domains"]
+    assert [(item["level"], item["code"]) for item in domain["troubles"]] == [
+        ("warning", "damaged")
+    ]
+    assert message in plugin(vmsnap, 1, "--max-age", "26h")
 
 
 def test_a_plugin_that_judges_nothing_is_unknown_and_never_green(vmsnap, host):
