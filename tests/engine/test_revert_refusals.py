@@ -42,6 +42,14 @@ def backup_digest(world, type_):
     return world.rows()[0][0].resource.backup(type_).digest
 
 
+def test_the_hint_for_a_paused_machine_resumes_it_first(world):
+    world.create("monday")
+    world.hypervisor.machines[world.uuid].state = DomainState.PAUSED
+    with pytest.raises(DomainRunningError) as caught:
+        world.revert("monday")
+    assert caught.value.hint == f"virsh resume {world.name} && virsh shutdown {world.name}"
+
+
 @pytest.mark.parametrize("state", [DomainState.RUNNING, DomainState.PAUSED, DomainState.OTHER])
 def test_a_machine_that_is_not_off_refuses_before_anything_changes(world, changed, state):
     """H35."""

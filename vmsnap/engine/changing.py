@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from vmsnap.engine import hooks
-from vmsnap.engine.hints import operands
+from vmsnap.engine.hints import operands, turning_off
 from vmsnap.engine.history import record_failure, record_success, subject_of
 from vmsnap.engine.journal import refuse_if_cancelled
 from vmsnap.engine.settling import recover_domain
@@ -162,7 +162,7 @@ def require_changeable(
         raise StateError(message, hint=f"virsh domstate --reason {operands(domain.name)}")
     if not may_run and domain.state is not DomainState.SHUT_OFF:
         message = f"domain '{domain.name}' is {domain.state.value}; {what} while it is shut off"
-        raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
+        raise DomainRunningError(message, hint=turning_off(domain))
     if domain.definition.is_fenced:
         message = f"domain '{domain.name}' still has the fence of an interrupted operation"
         raise StateError(message, hint="vmsnap recover")

@@ -2,6 +2,8 @@
 
 import shlex
 
+from vmsnap.model import Domain, DomainState
+
 
 def operands(*names: str) -> str:
     """Quote names for the end of a command line, behind its options.
@@ -10,3 +12,10 @@ def operands(*names: str) -> str:
     """
     words = ("--", *names) if any(name.startswith("-") for name in names) else names
     return shlex.join(words)
+
+
+def turning_off(domain: Domain) -> str:
+    """Return what turns a domain off; the guest of one that is paused could not hear of it."""
+    name = operands(domain.name)
+    off = f"virsh shutdown {name}"
+    return f"virsh resume {name} && {off}" if domain.state is DomainState.PAUSED else off

@@ -59,6 +59,7 @@ def test_an_edited_unit_is_left_alone_without_force(vmsnap, folder):
 def test_a_dry_run_writes_nothing(vmsnap, folder):
     run = vmsnap("install-units", "--dir", str(folder), "--dry-run")
     assert "would be installed" in run.out
+    assert "\nonce they are installed, what is wanted of:\n" in run.out
     assert list(folder.iterdir()) == []
 
 

@@ -61,6 +61,11 @@ def test_a_dry_run_changes_nothing(vmsnap, gone, tmp_path):
     assert sorted(tmp_path.rglob("*.vmsnap-*")) == before
 
 
+def test_a_domain_that_is_defined_is_refused_before_anything_is_asked(vmsnap, host):
+    vmsnap("snapshot", "create", NAME)
+    assert "--yes" not in vmsnap("purge", NAME, status=14).err
+
+
 def test_a_domain_that_is_defined_is_refused(vmsnap, host):
     vmsnap("snapshot", "create", NAME, "--name", "monday")
     assert vmsnap("purge", NAME, "--yes", "--json", status=14).changed is False

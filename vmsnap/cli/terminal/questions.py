@@ -21,7 +21,7 @@ def pasteable(verb: str, *names: str, options: Sequence[str] = ()) -> str:
 
 
 def require_terminal(command_line: str) -> None:
-    """Refuse, before anything is looked at, if a question could not be asked.
+    """Refuse, before anything is changed, if a question could not be asked.
 
     Raises QuestionError whose hint is `command_line`, the same command with `--yes`.
     """

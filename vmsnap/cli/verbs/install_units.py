@@ -111,7 +111,7 @@ def _answer(
                 for unit in units
             ],
         },
-        (_table(units, left, dry_run=dry_run), *_next_steps()),
+        (_table(units, left, dry_run=dry_run), *_next_steps(dry_run=dry_run)),
         changed=bool(changing) and not dry_run,
         exit_code=_PARTIAL if left and not dry_run else 0,
         errors=problems,
@@ -133,10 +133,11 @@ def _table(units: "Sequence[UnitFile]", left: "Sequence[UnitFile]", *, dry_run: 
     )
 
 
-def _next_steps() -> tuple[Block, ...]:
+def _next_steps(*, dry_run: bool) -> tuple[Block, ...]:
+    first = "once they are installed" if dry_run else "next"
     width = max(map(len, _NEXT))
     lines = (
         f"  {command:<{width}}  # {meaning}" if meaning else f"  {command}"
         for command, meaning in _NEXT.items()
     )
-    return (Line(), Line("next, what is wanted of:"), *(Line(line) for line in lines))
+    return (Line(), Line(f"{first}, what is wanted of:"), *(Line(line) for line in lines))

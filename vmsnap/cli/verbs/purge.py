@@ -44,12 +44,15 @@ def purge(
 
 
 def _ask(session: Session, domain: str) -> str:
-    """Show what would go, and ask; return the UUID of the domain that was shown."""
+    """Show what would go, and ask; return the UUID of the domain that was shown.
+
+    What is refused in any case, such as a domain that is still defined, is refused before.
+    """
     from vmsnap.engine.purge import purge_domain
     from vmsnap.engine.requests import PurgeRequest
 
-    require_terminal(pasteable("purge", domain, options=("--yes",)))
     plan = purge_domain(session.ports(), domain, PurgeRequest(dry_run=True))
+    require_terminal(pasteable("purge", domain, options=("--yes",)))
     session.reporter.clear()
     losses = [
         f"all that is left of domain '{plan.domain_name}' ({plan.domain_id}) will be gone:",

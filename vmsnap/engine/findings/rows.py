@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from vmsnap.engine.findings.finding import Cure, Finding, Kind, Severity
 from vmsnap.engine.findings.scene import Scene
-from vmsnap.engine.hints import operands
+from vmsnap.engine.hints import operands, turning_off
 from vmsnap.errors import ContentError
 from vmsnap.model import Digest, DomainState, GroupKind, GroupState
 
@@ -55,12 +55,11 @@ def find_waiting_deletes(scene: Scene) -> Iterator[Finding]:
     for group in scene.groups:
         if group.state is not GroupState.DELETING:
             continue
-        name = operands(scene.name)
         command, reason = f"vmsnap purge {scene.id}", "the domain is gone"
         if scene.domain is not None and scene.domain.state is DomainState.SHUT_OFF:
             command, reason = "vmsnap recover", "nothing keeps it from being finished"
         elif scene.domain is not None:
-            command, reason = f"virsh shutdown {name}", "it goes on when the domain is off"
+            command, reason = turning_off(scene.domain), "it goes on when the domain is off"
         message = f"the delete of group '{group.name}' is not finished: {reason}"
         yield scene.find(DELETE_WAITS, group.name, message, command)
 

@@ -1,6 +1,6 @@
 """Looks at the domain that steps need before they change something."""
 
-from vmsnap.engine.hints import operands
+from vmsnap.engine.hints import turning_off
 from vmsnap.engine.journal import Run
 from vmsnap.errors import DomainNotFoundError, DomainRunningError
 from vmsnap.model import Domain, DomainState
@@ -24,4 +24,4 @@ def require_off(run: Run) -> None:
     domain = look_if_defined(run)
     if domain is not None and domain.state is not DomainState.SHUT_OFF:
         message = f"domain '{domain.name}' is {domain.state.value}; this needs it shut off"
-        raise DomainRunningError(message, hint=f"virsh shutdown {operands(domain.name)}")
+        raise DomainRunningError(message, hint=turning_off(domain))
