@@ -180,3 +180,22 @@ def test_a_rebuilt_database_knows_the_damage(four, name):
     world = lose_database(four)
     rebuild(world)
     assert damaged(world) == [item for item in NAMES[1:] if item != name]
+
+
+def test_what_stands_on_a_layer_that_the_machine_got_back_stays_damaged(world):
+    """H41: somebody gave a disk a frozen layer, and then the group that knew it is deleted."""
+    for value, name in enumerate(NAMES, start=1):
+        world.fill(value)
+        world.create(name)
+    layer = frozen(world, "two")
+    world.edit(str(world.active("vda")), str(layer))
+    world.delete("two")
+    assert damaged(world) == ["three", "four"]
+    scribble(layer)
+    assert damaged(world) == ["three", "four"]
+    world.create("five")
+    assert damaged(world) == ["three", "four"]
+    world.delete("three")
+    assert damaged(world) == ["four"]
+    world.delete("four", "five")
+    assert damaged(world) == []

@@ -67,18 +67,27 @@ def adopted_rows(
     """Return the frozen layer that the machine uses as active, where no staying group names it.
 
     Somebody gave the disk its old image back (a foreign block commit, or a definition of before):
-    when the groups that froze it are gone, it is the active layer again.
+    when the groups that froze it are gone, it is the active layer again. Nothing is recorded of its
+    file any more, so what stands on it comes with it, marked as damaged: the machine writes below.
     """
     target, named = disk
     in_use = domain.active_paths.get(target)
-    return tuple(
+    layers = ports.catalog.layers(operation.host_id, domain.id)
+    adopted = tuple(
         replace(layer, is_active=True, facts=None)
-        for layer in ports.catalog.layers(operation.host_id, domain.id)
+        for layer in layers
         if layer.target == target
         and layer.facts is not None
         and layer.id not in named
         and is_same(layer.path, in_use)
     )
+    ids = {layer.id for layer in adopted}
+    above = (
+        replace(layer, facts=layer.facts.as_damaged())
+        for layer in layers
+        if layer.parent_id in ids and layer.facts is not None
+    )
+    return (*adopted, *above)
 
 
 def _node(
