@@ -59,17 +59,18 @@ def create_backup(ports: Ports, domain: str, request: CreateRequest) -> BackupRe
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, verb)
-        warn_of_lost(ports, domain_id)
         plan = _plan(ports, operation, request)
+        warn_of_lost(ports, plan.domain.definition)
         return _created(plan, None)
     with changing(ports, domain_id, verb, subject=request.name or "") as operation:
-        warn_of_lost(ports, domain_id)
         return _create(ports, operation, request)
 
 
 def _create(ports: Ports, operation: Operation, request: CreateRequest) -> BackupResult:
     for attempt in itertools.count(1):
         plan = _plan(ports, operation, request)
+        if attempt == 1:
+            warn_of_lost(ports, plan.domain.definition)
         ports.reporter.step(f"keeping the host files of domain '{plan.domain.name}'")
         try:
             return _created(plan, _execute(ports, operation, plan, request))

@@ -95,10 +95,10 @@ def create_group(ports: Ports, domain: str, request: CreateRequest) -> CreateRes
     domain_id = find_domain_id(ports, domain)
     if request.dry_run:
         operation = preview_operation(ports, domain_id, VERB)
-        warn_of_lost(ports, domain_id)
-        return _result(_plan(ports, operation.host_id, domain_id, request), None)
+        plan = _plan(ports, operation.host_id, domain_id, request)
+        warn_of_lost(ports, plan.domain.definition)
+        return _result(plan, None)
     with changing(ports, domain_id, VERB, subject=request.name or "") as operation:
-        warn_of_lost(ports, domain_id)
         return _create(ports, operation, request)
 
 
@@ -106,6 +106,8 @@ def _create(ports: Ports, operation: Operation, request: CreateRequest) -> Creat
     """Try until the host files keep still; what failed was taken back before."""
     for attempt in itertools.count(1):
         plan = _plan(ports, operation.host_id, operation.domain_id, request)
+        if attempt == 1:
+            warn_of_lost(ports, plan.domain.definition)
         try:
             return _result(plan, _execute(ports, operation, plan, request))
         except HostFileChangedError as error:

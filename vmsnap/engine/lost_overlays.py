@@ -7,7 +7,7 @@ from vmsnap.engine.hints import operands
 from vmsnap.engine.overlay_names import is_overlay_name
 from vmsnap.engine.paths import real
 from vmsnap.errors import VmsnapError
-from vmsnap.model import Definition, DomainId, HostId
+from vmsnap.model import Definition, HostId
 from vmsnap.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,11 @@ def lost_overlays(ports: Ports, domain: str | None = None) -> tuple[str, ...]:
         return ()
 
 
-def warn_of_lost(ports: Ports, domain_id: DomainId) -> None:
+def warn_of_lost(ports: Ports, definition: Definition) -> None:
     """Warn before a create that what the database has lost can still be brought back.
 
     The create goes on: without it a machine would have no group at all of that night.
     """
-    definition = ports.hypervisor.domain(domain_id).definition
     if _stands_on_lost(ports, ports.hypervisor.host_id(), definition):
         command = f"vmsnap db rebuild {operands(definition.name)}"
         ports.reporter.warn(
