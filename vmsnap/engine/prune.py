@@ -58,23 +58,23 @@ class _Plan:
     notes: tuple[str, ...]
 
 
-def require_among(ports: Ports, domains: Sequence[str], pruned: Sequence[str]) -> None:
-    """Refuse domains that are named for an option of prune and that it does not prune.
+def names_among(ports: Ports, domains: Sequence[str], pruned: Sequence[str]) -> frozenset[str]:
+    """Return the names of domains that were given to an option of prune, all of them pruned.
 
-    Raises DomainNotFoundError or AmbiguousIdError for what is none, UsageError.
+    Raises DomainNotFoundError or AmbiguousIdError for what is none, UsageError for another one.
     """
-    meant = [find_domain_name(ports, text) for text in domains]
+    meant = frozenset(find_domain_name(ports, text) for text in domains)
     if not meant:
-        return
+        return meant
     known: set[str] = set()
     for text in pruned:
         # One that is not there is told of when its turn comes.
         with suppress(DomainNotFoundError, AmbiguousIdError):
             known.add(find_domain_name(ports, text))
-    for name in meant:
-        if name not in known:
-            message = f"--allow-empty names domain '{name}', which is not to be pruned"
-            raise UsageError(message, hint="name it among the domains, too, or say --all")
+    for name in sorted(meant - known):
+        message = f"--allow-empty names domain '{name}', which is not to be pruned"
+        raise UsageError(message, hint="name it among the domains, too, or say --all")
+    return meant
 
 
 def prune_domain(

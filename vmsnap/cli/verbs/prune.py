@@ -134,31 +134,29 @@ def prune(
     settings = session.settings
     speed = bytes_per_second(bandwidth)
 
-    def request_for(name: str, *, may_be_empty: bool) -> "PruneRequest":
+    emptied: set[str] = set()
+
+    def request_for(name: str) -> "PruneRequest":
         from vmsnap.engine.requests import PruneRequest
 
         return PruneRequest(
             policy=_policy(typed, settings.for_domain(name).keep),
             kinds=_kinds(groups=groups, backups=backups),
-            may_be_empty=may_be_empty,
+            may_be_empty=name in emptied,
             skips_unruled=all_,
             bandwidth=speed,
             dry_run=dry_run,
         )
 
     def work(ports: "Ports", domain: str) -> "PruneResult":
-        from vmsnap.engine.find import find_domain_name
         from vmsnap.engine.prune import prune_domain
 
-        emptied = {find_domain_name(ports, text) for text in allow_empty or ()}
-        return prune_domain(
-            ports, domain, lambda name: request_for(name, may_be_empty=name in emptied)
-        )
+        return prune_domain(ports, domain, request_for)
 
     def require(ports: "Ports", pruned: "Sequence[str]") -> None:
-        from vmsnap.engine.prune import require_among
+        from vmsnap.engine.prune import names_among
 
-        require_among(ports, allow_empty or (), pruned)
+        emptied.update(names_among(ports, allow_empty or (), pruned))
 
     ended = run_on_each(
         session,
