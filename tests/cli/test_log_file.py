@@ -1,7 +1,11 @@
 """The log file: what changing runs were asked, did and came to."""
 
+import logging
+
 import pytest
 from cli.conftest import OTHER
+
+from vmsnap.cli.log_file import close_log, logged_of, open_log
 
 NAME = "vmsnap-test-web"
 
@@ -19,6 +23,17 @@ def test_of_several_domains_each_line_says_of_which_it_is(vmsnap, host, other, l
     lines = log_file.read_text().splitlines()[1:-1]
     assert {any(name in line for name in (NAME, OTHER)) for line in lines} == {True}
     assert sum(f" INFO {OTHER}: doing switch_disks" in line for line in lines) == 1
+
+
+def test_a_domain_that_is_called_like_a_step_is_told_all_the_same(tmp_path):
+    path = tmp_path / "vmsnap.log"
+    handler = open_log(path)
+    with logged_of("group"):
+        logging.getLogger("vmsnap").info("doing commit_group")
+        logging.getLogger("vmsnap").info("group: creating")
+    close_log(handler)
+    words = [line.split(" INFO ")[1] for line in path.read_text().splitlines()]
+    assert words == ["group: doing commit_group", "group: creating"]
 
 
 def test_a_refused_run_is_logged_with_its_status_and_reason(vmsnap, host, log_file):

@@ -28,7 +28,8 @@ class _OneLineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         domain = _DOMAIN.get()
-        is_told = not domain or domain in record.message
+        # Not wherever its name occurs: a domain may be called 'group', and a step 'commit_group'.
+        is_told = not domain or record.message.startswith(f"{domain}: ")
         record.message = clean(record.message if is_told else f"{domain}: {record.message}")
         return super().formatMessage(record)
 
